@@ -1,0 +1,3 @@
+export { type ErrorCode, GatewayError, messageOf, systemCodeOf } from './errors.ts'
+export { type Service, ServiceGroup } from './lifecycle.ts'
+export { type Logger, type LogMethod, silentLogger } from './logger.ts'
