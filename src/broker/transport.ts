@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { PeerIdentity } from '../auth/index.ts'
 
 /** How the bytes of a connection travel. `stream` is a Duplex that an embedder handed over. */
 export type TransportKind = 'tcp' | 'tls' | 'ws' | 'wss' | 'unix' | 'stream'
@@ -15,14 +16,6 @@ export interface Peer {
   readonly port: number
   /** The client certificate, only when the TLS layer verified it against `ca`. Null otherwise. Looked up when read. */
   readonly certificate: PeerIdentity | null
-}
-
-/** The names in a verified client certificate. */
-export interface PeerIdentity {
-  /** Common name of the subject; empty when there is none. */
-  readonly commonName: string
-  /** Subject alternative names as written in the certificate: DNS names, e-mail addresses, URIs, IP addresses, without their type. */
-  readonly alternativeNames: readonly string[]
 }
 
 /** Takes over an accepted connection. `request` is the upgrade request of a WebSocket. */

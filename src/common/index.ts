@@ -1,3 +1,10 @@
 export { type ErrorCode, GatewayError, messageOf, systemCodeOf } from './errors.ts'
 export { type Service, ServiceGroup } from './lifecycle.ts'
 export { type Logger, type LogMethod, silentLogger } from './logger.ts'
+export {
+  DEFAULT_TOPIC_LIMITS,
+  startsWithDollar,
+  type TopicLimits,
+  topicFilterProblem,
+  topicNameProblem,
+} from './topic.ts'

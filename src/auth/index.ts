@@ -1,0 +1,1 @@
+export type { PeerIdentity } from './identity.ts'
