@@ -1,1 +1,12 @@
+export { PermitTree } from './acl.ts'
+export {
+  Authenticator,
+  type AuthenticatorConfig,
+  type AuthenticatorOptions,
+  type Credentials,
+  type Verdict,
+} from './authenticator.ts'
 export type { PeerIdentity } from './identity.ts'
+export { hashPassword, type ScryptCost } from './password.ts'
+export { Principal, type PrincipalSource } from './principal.ts'
+export { Throttle, type ThrottleOptions } from './throttle.ts'

@@ -8,3 +8,5 @@ export {
   topicFilterProblem,
   topicNameProblem,
 } from './topic.ts'
+export { DURATION_PATTERN, formatDuration, nanosToMs, parseDuration } from './duration.ts'
+export { formatSize, parseSize, SIZE_PATTERN } from './size.ts'

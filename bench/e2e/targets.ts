@@ -1,0 +1,30 @@
+import type { ScenarioName } from './scenarios.ts'
+
+/**
+ * What a result is judged by. `cpu`: microseconds of broker CPU for each delivered message; `p50` and `p99`: delivery
+ * latency in microseconds; `kib`: KiB of resident memory for each idle connection; `ms`: SUBSCRIBE until retained message.
+ */
+export type Metric = 'cpu' | 'p50' | 'p99' | 'kib' | 'ms'
+
+/** The most our hub may take: a share of what mosquitto takes in the same run, or a figure of its own. */
+export interface Target {
+  scenario: ScenarioName
+  metric: Metric
+  limit: { timesMosquitto: number } | { atMost: number }
+}
+
+export const targets: readonly Target[] = [
+  { scenario: 'q0_1to1_64', metric: 'cpu', limit: { timesMosquitto: 1 / 12 } },
+  { scenario: 'q0_1to1_1k', metric: 'cpu', limit: { timesMosquitto: 1 / 8 } },
+  { scenario: 'q1_1to1', metric: 'cpu', limit: { timesMosquitto: 1 / 18 } },
+  { scenario: 'q0_fanout', metric: 'cpu', limit: { timesMosquitto: 1 / 12 } },
+  { scenario: 'q1_fanout', metric: 'cpu', limit: { timesMosquitto: 1 / 8 } },
+  { scenario: 'q0_fanin', metric: 'cpu', limit: { timesMosquitto: 1 / 4 } },
+  { scenario: 'wild1000', metric: 'cpu', limit: { timesMosquitto: 1 } },
+  { scenario: 'pairs1000_q0', metric: 'cpu', limit: { timesMosquitto: 1.2 } },
+  { scenario: 'ping_q0', metric: 'p50', limit: { timesMosquitto: 1.3 } },
+  { scenario: 'ping_q1', metric: 'p50', limit: { timesMosquitto: 1.3 } },
+  { scenario: 'paced5k_q1', metric: 'p99', limit: { timesMosquitto: 1 } },
+  { scenario: 'idle10k', metric: 'kib', limit: { atMost: 12 } },
+  { scenario: 'retained100k', metric: 'ms', limit: { atMost: 1 } },
+]

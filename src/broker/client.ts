@@ -1,0 +1,310 @@
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { Client as AedesClient, AedesPublishPacket, PublishPacket, Subscription } from 'aedes'
+import type { Principal } from '../auth/index.ts'
+import { GatewayError } from '../common/index.ts'
+import { messageOf, packetOf } from './aedes-packets.ts'
+import { Connection } from './connection.ts'
+import { handlePacket } from './handlers/index.ts'
+import { handleHookedPublish } from './handlers/publish.ts'
+import { applySubscribe, type SubscribeRequest } from './handlers/subscribe.ts'
+import { applyUnsubscribe, type UnsubscribeRequest } from './handlers/unsubscribe.ts'
+import type { Hub } from './hub.ts'
+import type { Message } from './message.ts'
+import { ProtocolError } from './protocol-error.ts'
+import type { Route } from './route.ts'
+import type { Session } from './session.ts'
+import type { Peer } from './transport.ts'
+import { CONNECT } from './wire.ts'
+
+/** Calls back when done. */
+type Done = (error?: Error) => void
+
+/** Keep alive is enforced at one and a half times its value [MQTT-3.1.2-24]. */
+const KEEP_ALIVE_FACTOR = 1500
+/** Unacknowledged messages older than this leave the chunk they arrived in. */
+const OWN_AFTER_MS = 1000
+
+/** One client of the hub, with the face that aedes gives its clients. */
+export class Client extends Connection {
+  readonly hub: Hub
+  /** The upgrade request of a WebSocket. */
+  readonly req: IncomingMessage | undefined
+  /** Client Identifier; null until CONNECT was accepted so far. */
+  id: string | null = null
+  /** Clean Session. */
+  clean = true
+  /** Protocol level: 3 for MQTT 3.1, 4 for 3.1.1; null before CONNECT. */
+  version: number | null = null
+  /** Between CONNECT and its end. */
+  connecting = false
+  /** From CONNACK 0 on. */
+  connected = false
+  /** Who it is; nobody before CONNECT was accepted. */
+  principal: Principal
+  /** Username of CONNECT. */
+  username: string | undefined = undefined
+  session: Session | null = null
+  route: Route | null = null
+  will: PublishPacket | null = null
+  /** A DISCONNECT packet came: no Will [MQTT-3.14.4-3]. */
+  disconnected = false
+  /** Milliseconds without a packet after which the connection ends; 0: never. */
+  keepAliveMs = 0
+  readonly #since: number
+  #ownedAt = 0
+  #gently = false
+
+  constructor(hub: Hub, conn: Duplex, peer: Peer, req: IncomingMessage | undefined) {
+    super(conn, peer, hub.state)
+    this.hub = hub
+    this.req = req
+    this.principal = hub.nobody
+    this.#since = hub.state.now
+    this.on('error', onClientError)
+  }
+
+  /** This client as the types of aedes know it. */
+  get face(): AedesClient {
+    return this as unknown as AedesClient
+  }
+
+  /** The hub, as aedes names it. */
+  get broker(): Hub {
+    return this.hub
+  }
+
+  // -- reading ------------------------------------------------------------------------------------------------------
+
+  protected beforeRead(): void {
+    this.hub.refreshMode()
+  }
+
+  protected afterRead(): void {
+    this.hub.dispatch.flush()
+    if (
+      this.connecting &&
+      this.countHeld(this.state.settings.packetsBeforeConnect) > this.state.settings.packetsBeforeConnect
+    )
+      this.fail(new GatewayError('ERR_LIMIT_PACKETS_BEFORE_CONNECT', 'Client queue limit reached'))
+  }
+
+  onPublish(chunk: Buffer, start: number, body: number, end: number): boolean {
+    this.lastPacket = this.state.now
+    if (!this.connected) return this.#refuse('only connect packet is allowed before auth [MQTT-3.1.0-1]')
+    if (!this.hub.isPlain) return handleHookedPublish(this, chunk, start, body, end)
+    const refusal = this.hub.dispatch.publish(this, chunk, start, body, end)
+    return refusal === null || this.#refuse(refusal)
+  }
+
+  onPacket(chunk: Buffer, start: number, body: number, end: number): boolean {
+    this.lastPacket = this.state.now
+    this.hub.dispatch.flush()
+    if ((chunk[start] as number) >> 4 !== CONNECT && !this.connected && !this.connecting)
+      return this.#refuse('only connect packet is allowed before auth [MQTT-3.1.0-1]')
+    return handlePacket(this, chunk, start, body, end) && !this.closed
+  }
+
+  onMalformed(problem: string): void {
+    this.#refuse(problem)
+  }
+
+  /** CONNACK 0, then what the session had waiting. */
+  welcome(session: Session, present: boolean): void {
+    const hub = this.hub
+    this.output.append(Buffer.from([0x20, 2, present ? 1 : 0, 0]), 0, 4, true) // [MQTT-3.2.0-1]
+    this.markDirty()
+    this.connected = true
+    hub.emit('connackSent', { cmd: 'connack', returnCode: 0, sessionPresent: present }, this)
+    session.attach(this) // behind CONNACK [MQTT-3.2.0-1]
+    this.connecting = false
+    hub.emit('clientReady', this)
+    this.emit('connected')
+  }
+
+  /** Stops reading until the promise is settled; its failure ends the connection. Returns false for the reader. */
+  wait(work: Promise<void>): false {
+    work.then(
+      () => this.resumeReading(),
+      error => this.fail(error instanceof Error ? error : new Error(String(error))),
+    )
+    return false
+  }
+
+  receive(packetId: number): boolean {
+    const session = this.session as Session
+    const limit = this.state.settings.inboundQos2
+    if (limit > 0 && session.receipts >= limit && !session.hasReceipt(packetId)) {
+      this.fail(
+        new GatewayError(
+          'ERR_LIMIT_INBOUND_QOS2',
+          `maxInflightInbound exceeded: ${limit} inbound QoS 2 messages already awaiting PUBREL`,
+        ),
+      )
+      return false
+    }
+    return session.receive(packetId)
+  }
+
+  // -- ending -------------------------------------------------------------------------------------------------------
+
+  /** Ends the connection because of an error: told to listeners of the client and of the hub. */
+  fail(error: Error): void {
+    if (!this.closed) this.emit('error', error)
+  }
+
+  /** As fail(), but what was written still reaches the client: the CONNACK that refuses it. */
+  failGently(error: Error): void {
+    if (this.closed) return
+    this.#gently = true
+    this.emit('error', error)
+  }
+
+  /** What happens to an 'error' of this client, whoever emits it. */
+  reportAndClose(error: Error): void {
+    if (this.closed) return
+    this.hub.reportClientError(this, error)
+    this.terminate(error.message, this.#gently)
+  }
+
+  /** Ends the connection, once. `gently`: what was written still reaches the client. */
+  terminate(reason: string, gently: boolean): void {
+    if (this.closed) return
+    this.hub.dispatch.flush()
+    this.closed = true
+    this.endTransport(gently)
+    this.hub.clientEnded(this, reason)
+    this.connected = false
+    this.connecting = false
+  }
+
+  /** Ends the connection; publishes the Will unless DISCONNECT came. */
+  close(done?: () => void): void {
+    this.terminate('closed by the server', false)
+    done?.()
+  }
+
+  protected onTransportEnd(error: Error | null): void {
+    if (error !== null) this.fail(error)
+    else this.terminate('connection closed by the client', false)
+  }
+
+  protected onGone(): void {
+    this.hub.clientGone(this)
+  }
+
+  protected onWritable(): void {
+    this.session?.pump()
+  }
+
+  /** Looks at everything that has a time limit. */
+  sweep(now: number): void {
+    const { connectTimeoutMs, drainTimeoutMs, retryIntervalMs } = this.state.settings
+    if (this.closed) this.sweepClosed()
+    else if (!this.connected) {
+      if (now - this.#since >= connectTimeoutMs)
+        this.fail(new GatewayError('ERR_LIMIT_CONNECT_TIMEOUT', 'connect did not arrive in time'))
+    } else if (this.keepAliveMs > 0 && now - this.lastPacket >= this.keepAliveMs) {
+      this.hub.emit('keepaliveTimeout', this)
+      this.fail(new GatewayError('ERR_LIMIT_KEEP_ALIVE', 'keep alive timeout'))
+    } else if (this.blocked) {
+      if (drainTimeoutMs > 0 && now - this.blockedSince >= drainTimeoutMs)
+        this.fail(new GatewayError('ERR_LIMIT_DRAIN_TIMEOUT', 'drain timeout'))
+    } else {
+      const session = this.session
+      if (session === null || session.unacknowledged === 0) return
+      session.retry(now - retryIntervalMs)
+      if (now - this.#ownedAt >= OWN_AFTER_MS) {
+        this.#ownedAt = now
+        session.ownInflight()
+      }
+    }
+  }
+
+  /** Takes the keep alive of CONNECT, in seconds. */
+  keepAlive(seconds: number): void {
+    this.keepAliveMs = seconds * KEEP_ALIVE_FACTOR
+  }
+
+  // -- aedes's face -------------------------------------------------------------------------------------------------
+
+  /** Sends a message to this client alone. `done` is called when it was written or put into the session's queue. */
+  publish(packet: PublishPacket, done?: Done): void {
+    const session = this.session
+    if (session === null || this.closed) {
+      queueDone(done, new Error('connection closed'))
+      return
+    }
+    const message = messageOf(packet, false)
+    session.deliver(message, message.qos)
+    queueDone(done)
+  }
+
+  /** Subscribes this client; with a `messageId` a SUBACK is sent. */
+  subscribe(request: SubscribeRequest | Subscription | Subscription[], done?: Done): void {
+    const asked: SubscribeRequest =
+      'subscriptions' in request
+        ? request
+        : { subscriptions: Array.isArray(request) ? request : [request as Subscription] }
+    settle(applySubscribe(this, asked), done)
+  }
+
+  /** Ends subscriptions of this client; with a `messageId` an UNSUBACK is sent. */
+  unsubscribe(request: UnsubscribeRequest | string | Subscription | (string | Subscription)[], done?: Done): void {
+    const asked: UnsubscribeRequest =
+      typeof request === 'object' && 'unsubscriptions' in request
+        ? request
+        : { unsubscriptions: (Array.isArray(request) ? request : [request]).map(filterOf) }
+    settle(applyUnsubscribe(this, asked), done)
+  }
+
+  /** Forgets all messages on their way to this client. */
+  emptyOutgoingQueue(done?: Done): void {
+    this.session?.empty()
+    settle(this.hub.link?.emptyOutgoing(this) ?? Promise.resolve(), done)
+  }
+
+  /** Asks the authorizeForward hook; null keeps the message from this client. */
+  forward(message: Message): Message | null {
+    const hub = this.hub
+    if (!hub.forwards) return message
+    const packet = packetOf(message, hub)
+    const { topic, payload } = packet
+    const answer = hub.authorizeForward(this.face, packet) as AedesPublishPacket | null | undefined
+    if (answer === null || answer === undefined) return null
+    if (answer.topic === topic && answer.payload === payload) return message
+    return messageOf(answer, message.retain)
+  }
+
+  get forwards(): boolean {
+    return this.hub.forwards
+  }
+
+  #refuse(problem: string): false {
+    this.hub.dispatch.flush()
+    this.fail(new ProtocolError(problem))
+    return false
+  }
+}
+
+function onClientError(this: Client, error: Error): void {
+  this.reportAndClose(error)
+}
+
+function filterOf(each: string | Subscription): string {
+  return typeof each === 'string' ? each : each.topic
+}
+
+function queueDone(done: Done | undefined, error?: Error): void {
+  if (done !== undefined) setImmediate(done, error)
+}
+
+/** Calls back outside the promise, so that what the callback throws is not lost in a rejection. */
+export function settle(work: Promise<unknown>, done: Done | undefined): void {
+  if (done === undefined) work.catch(() => {})
+  else
+    work.then(
+      () => setImmediate(done as (error: Error | null) => void, null), // aedes says null
+      error => setImmediate(done, error),
+    )
+}

@@ -1,0 +1,21 @@
+/** What a hub has done since it started. Plain numbers: adding to them is all they cost. */
+export class Counters {
+  connectionsAccepted = 0
+  connectionsRefused = 0
+  /** Application messages taken from clients. */
+  messagesReceived = 0
+  /** Application messages written to clients. */
+  messagesSent = 0
+  /** Bytes of application messages taken from clients, headers included. */
+  bytesReceived = 0
+  /** Bytes written to clients. */
+  bytesSent = 0
+  /** QoS 0 messages thrown away because their receiver was too slow. */
+  droppedQos0 = 0
+  /** QoS 1 and 2 messages thrown away because a session's queue was full. */
+  droppedQueued = 0
+  /** Retained messages not stored because the limit was reached. */
+  droppedRetained = 0
+  /** Connections closed because of what the client sent. */
+  protocolErrors = 0
+}

@@ -1,0 +1,185 @@
+import type { Principal } from '../auth/index.ts'
+import { Message } from './message.ts'
+import type { Output } from './output.ts'
+import type { RetainedStore } from './retained.ts'
+import { isTopic, type Route, type RouteCache } from './route.ts'
+import { Run } from './run.ts'
+import type { HubState } from './state.ts'
+
+const PUBACK_BYTE = 0x40
+const PUBREC_BYTE = 0x50
+
+/** The publisher, as far as routing needs it. */
+export interface Publisher {
+  readonly principal: Principal
+  readonly output: Output
+  /** The route of its last message: most publishers say the same topic again. */
+  route: Route | null
+  markDirty(): void
+  /** Notes an incoming QoS 2 message. False when it is a copy; refuses by closing when too many wait. */
+  receive(packetId: number): boolean
+}
+
+/** What is wrong with a PUBLISH: the text that is logged, and the clause. */
+export type Refusal = string
+
+/**
+ * The way of a message through the hub when nothing but the hub has a say in it: from the bytes of the publisher's
+ * chunk to the outputs of the subscribers. Packets of one topic that lie one behind the other are gathered into a Run
+ * and delivered as one. A reader gives packets to publish() and calls flush() before it does anything else.
+ */
+export class Dispatch {
+  readonly #state: HubState
+  readonly #routes: RouteCache
+  readonly #retained: RetainedStore
+  readonly #run = new Run()
+  #route: Route | null = null
+  #publisher: Publisher | null = null
+
+  constructor(state: HubState, routes: RouteCache, retained: RetainedStore) {
+    this.#state = state
+    this.#routes = routes
+    this.#retained = retained
+  }
+
+  /**
+   * Takes the PUBLISH packet in chunk[start..end), its variable header at `body`. Returns null, or why the connection
+   * must be closed.
+   */
+  publish(publisher: Publisher, chunk: Buffer, start: number, body: number, end: number): Refusal | null {
+    const first = chunk[start] as number
+    const qos = (first >> 1) & 3
+    if (body + 2 > end) return 'PUBLISH is too short [MQTT-3.3.2-1]'
+    const topicLength = ((chunk[body] as number) << 8) | (chunk[body + 1] as number)
+    const topicEnd = body + 2 + topicLength
+    const payloadAt = qos > 0 ? topicEnd + 2 : topicEnd
+    if (payloadAt > end) return 'PUBLISH is too short [MQTT-3.3.2-1]'
+
+    let route = publisher.route
+    if (route === null || !isTopic(route, chunk, body + 2, topicLength)) {
+      route = this.#routes.find(chunk, body + 2, topicLength)
+      if (route === null) return 'publish topic is no well-formed UTF-8 [MQTT-1.5.3-1]'
+      publisher.route = route
+    }
+    if (route.problem !== null) return `publish topic (${route.topic}) invalid: it ${route.problem}`
+    if (!route.allows(publisher.principal)) return `publish topic (${route.topic}) not permitted`
+
+    if (first === 0x30 || first === 0x32) {
+      const run = this.#run
+      if (
+        run.count === 0 ||
+        run.end !== start ||
+        run.source !== chunk ||
+        run.qos !== qos ||
+        this.#route !== route ||
+        this.#publisher !== publisher ||
+        run.isFull
+      ) {
+        this.flush()
+        this.#route = route
+        this.#publisher = publisher
+        run.begin(chunk, start, qos, topicLength)
+      }
+      if (qos > 0 && chunk[topicEnd] === 0 && chunk[topicEnd + 1] === 0) return 'packet identifier is 0 [MQTT-2.3.1-1]'
+      run.add(end, topicEnd)
+      return null
+    }
+    return this.#publishOne(publisher, route, chunk, start, body, payloadAt, end)
+  }
+
+  /** Delivers what publish() has gathered. */
+  flush(): void {
+    const run = this.#run
+    if (run.count === 0) return
+    const route = this.#route as Route
+    const counters = this.#state.counters
+    counters.messagesReceived += run.count
+    counters.bytesReceived += run.end - run.start
+    if (route.epoch !== this.#state.epoch) this.#routes.refresh(route, this.#state.epoch)
+    const sessions = route.sessions
+    const { source, start, end } = run
+    if (run.qos === 0) {
+      for (let i = 0; i < sessions.length; i++) {
+        const session = sessions[i]
+        if (session !== undefined) session.deliverBytes(source, start, end, run)
+      }
+    } else {
+      this.#deliverQos1(route, run)
+      this.#acknowledge(run)
+    }
+    run.reset()
+  }
+
+  /** Delivers one message to all subscribers of its topic. */
+  deliver(route: Route, message: Message): void {
+    if (route.epoch !== this.#state.epoch) this.#routes.refresh(route, this.#state.epoch)
+    const sessions = route.sessions
+    for (let i = 0; i < sessions.length; i++) {
+      const granted = route.qos[i] as number
+      // Never more than was granted, never more than was published [MQTT-3.8.4-6].
+      sessions[i]?.deliver(message, message.qos < granted ? message.qos : granted)
+    }
+  }
+
+  #deliverQos1(route: Route, run: Run): void {
+    const sessions = route.sessions
+    for (let i = 0; i < sessions.length; i++) {
+      const session = sessions[i]
+      if (session === undefined) continue
+      if ((route.qos[i] as number) > 0) session.deliverRun(run)
+      else {
+        const image = run.downgraded()
+        session.deliverBytes(image, 0, image.length, run)
+      }
+    }
+  }
+
+  #acknowledge(run: Run): void {
+    const publisher = this.#publisher as Publisher
+    const { source, idAt, count } = run
+    let at = publisher.output.reserve(count * 4)
+    const chunk = publisher.output.chunk as Buffer
+    for (let i = 0; i < count; i++) {
+      const id = idAt[i] as number
+      chunk[at] = PUBACK_BYTE
+      chunk[at + 1] = 2
+      chunk[at + 2] = source[id] as number
+      chunk[at + 3] = source[id + 1] as number
+      at += 4
+    }
+    publisher.markDirty()
+  }
+
+  /** A message that can't be part of a run: QoS 2, retained, or sent again. */
+  #publishOne(
+    publisher: Publisher,
+    route: Route,
+    chunk: Buffer,
+    start: number,
+    body: number,
+    payloadAt: number,
+    end: number,
+  ): Refusal | null {
+    this.flush()
+    const first = chunk[start] as number
+    const qos = (first >> 1) & 3
+    const retain = (first & 1) !== 0
+    if (qos === 3) return 'PUBLISH with QoS 3 [MQTT-3.3.1-4]'
+    if (qos === 0 && (first & 8) !== 0) return 'PUBLISH with QoS 0 and DUP [MQTT-3.3.1-2]'
+    const packetId = qos > 0 ? ((chunk[payloadAt - 2] as number) << 8) | (chunk[payloadAt - 1] as number) : 0
+    if (qos > 0 && packetId === 0) return 'packet identifier is 0 [MQTT-2.3.1-1]'
+    const counters = this.#state.counters
+    counters.messagesReceived++
+    counters.bytesReceived += end - start
+    if (qos < 2 || publisher.receive(packetId)) {
+      const message = new Message(chunk, body, payloadAt, end, qos, false)
+      if (retain) this.#retained.store(route.topic, message.payload, qos)
+      this.deliver(route, message)
+    }
+    if (qos > 0) {
+      publisher.output.acknowledge(qos === 1 ? PUBACK_BYTE : PUBREC_BYTE, packetId)
+      publisher.markDirty()
+    }
+    return null
+  }
+}

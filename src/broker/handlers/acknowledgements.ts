@@ -1,0 +1,60 @@
+import { packetOf } from '../aedes-packets.ts'
+import type { Client } from '../client.ts'
+import { WAITS_PUBCOMP } from '../inflight.ts'
+import type { Session } from '../session.ts'
+import { PUBACK, PUBCOMP, PUBREC } from '../wire.ts'
+
+const PUBREL_BYTE = 0x62 // [MQTT-3.6.1-1]
+const PUBCOMP_BYTE = 0x70
+
+/** PUBACK, PUBREC, PUBREL or PUBCOMP of a client. An identifier that waits for nothing is no error: it is answered where an answer is due. */
+export function handleAcknowledgement(client: Client, type: number, packetId: number): boolean {
+  const session = client.session
+  if (session === null) return true
+  if (type === PUBACK) puback(client, session, packetId)
+  else if (type === PUBREC) pubrec(client, session, packetId)
+  else if (type === PUBCOMP) pubcomp(client, session, packetId)
+  else return pubrel(client, session, packetId)
+  return true
+}
+
+function puback(client: Client, session: Session, packetId: number): void {
+  const message = session.onPuback(packetId)
+  if (message === null) return
+  const hub = client.hub
+  hub.link?.acknowledged(client, packetId)
+  if (hub.wantsAck) hub.emit('ack', { ...packetOf(message, hub), messageId: packetId }, client)
+  if (session.queued > 0) session.pump()
+}
+
+function pubrec(client: Client, session: Session, packetId: number): void {
+  if (session.onPubrec(packetId) !== null) client.hub.link?.received(client, packetId)
+  // A PUBREC that comes again is answered again: the PUBREL may have been lost.
+  client.output.acknowledge(PUBREL_BYTE, packetId)
+  client.markDirty()
+}
+
+function pubcomp(client: Client, session: Session, packetId: number): void {
+  if (session.stateOf(packetId) !== WAITS_PUBCOMP) return
+  session.onPubcomp(packetId)
+  const hub = client.hub
+  hub.link?.acknowledged(client, packetId)
+  if (hub.wantsAck) hub.emit('ack', { cmd: 'pubrel', messageId: packetId }, client)
+  if (session.queued > 0) session.pump()
+}
+
+function pubrel(client: Client, session: Session, packetId: number): boolean {
+  const link = client.hub.link
+  session.release(packetId)
+  if (link !== null && !session.clean) {
+    return client.wait(link.releaseIncoming(client, packetId).then(() => sendPubcomp(client, packetId)))
+  }
+  sendPubcomp(client, packetId)
+  return true
+}
+
+/** Sent whether or not the identifier was known [MQTT-4.3.3-2]. */
+function sendPubcomp(client: Client, packetId: number): void {
+  client.output.acknowledge(PUBCOMP_BYTE, packetId)
+  client.markDirty()
+}

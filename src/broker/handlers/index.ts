@@ -1,0 +1,88 @@
+import { type Packet, parser } from 'mqtt-packet'
+import type { Client } from '../client.ts'
+import { guardPacket } from '../packet-guard.ts'
+import { ProtocolError } from '../protocol-error.ts'
+import {
+  CONNECT,
+  DISCONNECT,
+  PINGREQ,
+  PINGRESP,
+  PUBACK,
+  PUBCOMP,
+  PUBREC,
+  PUBREL,
+  SUBSCRIBE,
+  UNSUBSCRIBE,
+} from '../wire.ts'
+import { handleAcknowledgement } from './acknowledgements.ts'
+import { handleConnect, refuseConnect } from './connect.ts'
+import { handleSubscribe } from './subscribe.ts'
+import { handleUnsubscribe } from './unsubscribe.ts'
+
+/**
+ * Handles one whole packet that is no PUBLISH: acknowledgements in place, the others decoded by mqtt-packet after
+ * guardPacket has found them well-formed. Returns false when reading has to wait for the handler.
+ */
+export function handlePacket(client: Client, chunk: Buffer, start: number, body: number, end: number): boolean {
+  const type = (chunk[start] as number) >> 4
+  const verdict = guardPacket(chunk, start, body, end)
+  if (verdict === 'bad-protocol-level') {
+    return client.wait(refuseConnect(client, 1, 'unacceptable protocol version')) // [MQTT-3.1.2-2]
+  }
+  if (verdict !== 'ok') return refuse(client, verdict.problem)
+  switch (type) {
+    case PUBACK:
+    case PUBREC:
+    case PUBREL:
+    case PUBCOMP:
+      return handleAcknowledgement(client, type, ((chunk[body] as number) << 8) | (chunk[body + 1] as number))
+    case PINGREQ:
+      client.hub.emit('ping', { cmd: 'pingreq' }, client)
+      client.output.append(PINGRESP, 0, PINGRESP.length, true) // [MQTT-3.12.4-1]
+      client.markDirty()
+      return true
+    case DISCONNECT:
+      client.disconnected = true
+      client.terminate('disconnected', true) // [MQTT-3.14.4-1] [MQTT-3.14.4-2]
+      return false
+    case CONNECT:
+    case SUBSCRIBE:
+    case UNSUBSCRIBE:
+      break
+    default:
+      return refuse(client, `packet type ${type} is not for a server [MQTT-2.2.2-1]`)
+  }
+  const packet = decode(chunk.subarray(start, end))
+  if (packet instanceof Error) return refuse(client, packet.message)
+  switch (packet.cmd) {
+    case 'connect':
+      if (client.connecting || client.connected) return refuse(client, 'second CONNECT [MQTT-3.1.0-2]')
+      client.connecting = true
+      return client.wait(handleConnect(client, packet))
+    case 'subscribe':
+      return client.wait(handleSubscribe(client, packet))
+    case 'unsubscribe':
+      return client.wait(handleUnsubscribe(client, packet))
+    default:
+      return refuse(client, `packet ${packet.cmd} is not for a server`)
+  }
+}
+
+/** Every packet gets a parser of its own: what one CONNECT says must not colour how another client is read. */
+function decode(bytes: Buffer): Packet | Error {
+  const decoder = parser()
+  let result: Packet | Error = new Error('incomplete packet')
+  decoder.on('packet', packet => {
+    result = packet
+  })
+  decoder.on('error', (error: Error) => {
+    result = error
+  })
+  decoder.parse(Buffer.from(bytes))
+  return result
+}
+
+function refuse(client: Client, problem: string): false {
+  client.fail(new ProtocolError(problem))
+  return false
+}

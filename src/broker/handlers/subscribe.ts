@@ -1,0 +1,136 @@
+import type { Subscription } from 'aedes'
+import { startsWithDollar, topicFilterProblem } from '../../common/index.ts'
+import { filterMatches } from '../../router/index.ts'
+import { messageOf } from '../aedes-packets.ts'
+import type { Client } from '../client.ts'
+import { ask } from '../hooks.ts'
+import type { Message } from '../message.ts'
+import type { Session } from '../session.ts'
+
+/** A SUBSCRIBE packet, or what a program asks for with `client.subscribe`: then without a messageId. */
+export interface SubscribeRequest {
+  messageId?: number
+  subscriptions: Subscription[]
+}
+
+/** The SUBACK return code of a refused filter, section 3.9.3. */
+const FAILURE = 128
+
+export async function handleSubscribe(client: Client, packet: SubscribeRequest): Promise<void> {
+  await applySubscribe(client, packet)
+}
+
+/** Checks, registers and answers each filter in its place, then sends the retained messages. */
+export async function applySubscribe(client: Client, request: SubscribeRequest): Promise<void> {
+  const session = client.session
+  if (session === null) return
+  const codes: number[] = []
+  const accepted: Subscription[] = []
+  for (const asked of request.subscriptions) {
+    const granted = await grant(client, session, asked)
+    if (client.closed) return
+    codes.push(granted === null ? FAILURE : granted.qos)
+    if (granted !== null) accepted.push(granted)
+  }
+  const hub = client.hub
+  if (!session.clean && accepted.length > 0 && hub.link !== null)
+    await hub.link.subscribed(client, lastOfEach(accepted))
+  if (client.closed) return
+  for (const { topic, qos } of accepted) hub.sessions.subscribe(session, topic, qos)
+  if (request.messageId !== undefined) sendSuback(client, request.messageId, codes)
+  const result = lastOfEach(
+    request.subscriptions.map((asked, i) => ({ ...asked, qos: codes[i] as Subscription['qos'] })),
+  )
+  hub.announceSubscribe(client, result)
+  await sendRetained(client, session, lastOfEach(accepted))
+}
+
+/** The subscription as granted, or null. What the hook throws or calls back with ends the connection. */
+async function grant(client: Client, session: Session, asked: Subscription): Promise<Subscription | null> {
+  const hub = client.hub
+  const refused = refusal(client, session, asked.topic)
+  if (refused !== null) {
+    hub.log.debug({ clientId: client.id, filter: asked.topic, reason: refused }, 'subscribe.refused')
+    return null
+  }
+  const answer = await ask<Subscription | null>(done => hub.authorizeSubscribe(client.face, { ...asked }, done))
+  if (answer === null || answer === undefined || typeof answer !== 'object') return null
+  if (answer.topic !== asked.topic && topicFilterProblem(answer.topic, hub.state.settings.topic) !== null) return null
+  return { ...answer, qos: Math.min(answer.qos, 2) as Subscription['qos'] }
+}
+
+function refusal(client: Client, session: Session, filter: string): string | null {
+  const { topic: limits, filters } = client.hub.state.settings
+  const problem = topicFilterProblem(filter, limits)
+  if (problem !== null) return `subscribe topic (${filter}) invalid: it ${problem}`
+  if (!client.principal.maySubscribe(filter)) return `subscribe topic (${filter}) not permitted`
+  if (session.subscriptions.size >= filters && !session.subscriptions.has(filter))
+    return `more than ${filters} filters of one client (limits.filters)`
+  return null
+}
+
+/** One return code for each filter asked for, in their order [MQTT-3.9.3-1]. */
+function sendSuback(client: Client, packetId: number, codes: number[]): void {
+  const remaining = 2 + codes.length
+  const head = remaining < 128 ? [remaining] : remaining < 16_384 ? [(remaining & 127) | 128, remaining >> 7] : null
+  const length = head ?? [(remaining & 127) | 128, ((remaining >> 7) & 127) | 128, remaining >> 14]
+  const packet = Buffer.from([0x90, ...length, packetId >> 8, packetId & 255, ...codes])
+  client.output.append(packet, 0, packet.length, true)
+  client.markDirty()
+}
+
+/**
+ * Sends what is retained for the filters just accepted, never for refused ones: each message once, at the highest QoS
+ * of the filters that match it [MQTT-3.3.1-6] [MQTT-3.8.4-3].
+ */
+async function sendRetained(client: Client, session: Session, accepted: Subscription[]): Promise<void> {
+  if (accepted.length === 0) return
+  const hub = client.hub
+  if (hub.link !== null) {
+    for await (const packet of hub.link.retained(accepted.map(each => each.topic))) {
+      if (client.closed) return
+      const granted = accepted.reduce(
+        (qos, each) => (filterMatches(each.topic, packet.topic) ? Math.max(qos, each.qos) : qos),
+        0,
+      )
+      session.deliverRetained(messageOf(packet, true), Math.min(packet.qos, granted))
+    }
+    return
+  }
+  if (accepted.length === 1) {
+    const { topic, qos } = accepted[0] as Subscription
+    hub.retained.match(topic, message => session.deliverRetained(message, Math.min(message.qos, qos)))
+    return
+  }
+  const found = new Map<Message, number>()
+  for (const { topic, qos } of accepted)
+    hub.retained.match(topic, message => found.set(message, Math.max(found.get(message) ?? 0, qos)))
+  for (const [message, qos] of found) session.deliverRetained(message, Math.min(message.qos, qos))
+}
+
+/** Of several entries with one filter the last counts [MQTT-3.8.4-3]. */
+function lastOfEach(subscriptions: Subscription[]): Subscription[] {
+  const byFilter = new Map<string, Subscription>()
+  for (const each of subscriptions) byFilter.set(each.topic, each)
+  return [...byFilter.values()]
+}
+
+/** After a session was resumed: what the client may no longer hear is taken away. */
+export async function recheckSubscriptions(client: Client, session: Session): Promise<void> {
+  const hub = client.hub
+  for (const [filter, qos] of [...session.subscriptions]) {
+    let kept: Subscription | null = null
+    if (client.principal.maySubscribe(filter)) {
+      const asked = { topic: filter, qos: qos as Subscription['qos'] }
+      const answer = await ask<Subscription | null>(done => hub.authorizeSubscribe(client.face, asked, done))
+      kept = answer ?? null
+    }
+    if (client.closed) return
+    if (kept !== null && kept.topic === filter) hub.sessions.subscribe(session, filter, Math.min(kept.qos, qos))
+    else {
+      hub.log.info({ clientId: client.id, filter, dollar: startsWithDollar(filter) }, 'subscription.revoked')
+      hub.sessions.unsubscribe(session, filter)
+      if (hub.link !== null) await hub.link.unsubscribed(client, [filter])
+    }
+  }
+}

@@ -1,0 +1,29 @@
+import type { Client } from '../client.ts'
+
+/** An UNSUBSCRIBE packet, or what a program asks for with `client.unsubscribe`: then without a messageId. */
+export interface UnsubscribeRequest {
+  messageId?: number
+  unsubscriptions: string[]
+}
+
+export async function handleUnsubscribe(client: Client, packet: UnsubscribeRequest): Promise<void> {
+  await applyUnsubscribe(client, packet)
+}
+
+/** Ends the subscriptions with exactly these filters [MQTT-3.10.4-1]; a filter that is not held is no error. */
+export async function applyUnsubscribe(client: Client, request: UnsubscribeRequest): Promise<void> {
+  const session = client.session
+  if (session === null) return
+  const hub = client.hub
+  if (!session.clean && hub.link !== null) await hub.link.unsubscribed(client, request.unsubscriptions)
+  if (client.closed) return
+  for (const filter of request.unsubscriptions) hub.sessions.unsubscribe(session, filter)
+  const packetId = request.messageId
+  if (packetId !== undefined) {
+    // Sent even when nothing was held [MQTT-3.10.4-4] [MQTT-3.10.4-5].
+    const at = client.output.reserve(4)
+    ;(client.output.chunk as Buffer).set([0xb0, 2, packetId >> 8, packetId & 255], at)
+    client.markDirty()
+  }
+  hub.announceUnsubscribe(client, request.unsubscriptions)
+}

@@ -1,0 +1,401 @@
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  Aedes,
+  type Client as AedesClient,
+  type AedesPublishPacket,
+  type PublishPacket,
+  type Subscription,
+} from 'aedes'
+import { Principal } from '../auth/index.ts'
+import { type Logger, silentLogger } from '../common/index.ts'
+import { messageOf, numbered, payloadOf } from './aedes-packets.ts'
+import { Client, settle } from './client.ts'
+import { Dispatch } from './dispatch.ts'
+import { Doorkeeper } from './doorkeeper.ts'
+import { recheckSubscriptions } from './handlers/subscribe.ts'
+import { ask } from './hooks.ts'
+import { type HubOptions, resolveSettings } from './hub-options.ts'
+import { type Deliver, LocalSubscriptions } from './local-subscriptions.ts'
+import type { Emitter, Persistence } from './persistence.ts'
+import { PersistenceLink } from './persistence-link.ts'
+import { Repeats } from './repeats.ts'
+import { RetainedStore } from './retained.ts'
+import { RouteCache } from './route.ts'
+import type { Session } from './session.ts'
+import { SessionRegistry } from './session-registry.ts'
+import { HubState } from './state.ts'
+import { peerOf } from './stream-peer.ts'
+import type { Peer } from './transport.ts'
+import { publishOrphanedWills, publishWill } from './wills.ts'
+
+type Done = (error?: Error) => void
+
+/** How exact time limits are. Milliseconds. */
+const SWEEP_MS = 500
+const SYS = '$SYS/'
+
+/**
+ * The broker: aedes's public face (options, hooks, events, methods) over a data path of our own. `handle` makes a
+ * Client of ours, so no application message passes through aedes's client, emitter or parser.
+ */
+export class Hub extends Aedes {
+  readonly state: HubState
+  readonly log: Logger
+  readonly retained: RetainedStore
+  readonly dispatch: Dispatch
+  readonly sessions: SessionRegistry
+  readonly door: Doorkeeper
+  /** Whom a connection belongs to before CONNECT. */
+  readonly nobody = Principal.create('', 'anonymous', [])
+  /** A plugged persistence. */
+  link: PersistenceLink | null = null
+  /** Nothing but the hub has a say in a PUBLISH: the data path may be taken. */
+  isPlain = true
+  /** There is an authorizeForward hook. */
+  forwards = false
+  /** Somebody listens to 'ack'. */
+  wantsAck = false
+  /** Connected clients by Client Identifier; without a prototype, for the identifiers come from outside. */
+  declare readonly clients: Record<string, Client>
+  /** Numbers the messages of this hub, for plug-ins. */
+  declare counter: number
+  /** Other hubs that share the emitter, and when they were last heard of. */
+  declare readonly brokers: Record<string, number>
+  readonly #options: HubOptions
+  readonly #routes: RouteCache
+  readonly #locals: LocalSubscriptions
+  readonly #connections = new Set<Client>()
+  readonly #repeats = new Repeats()
+  readonly #defaults: Pick<Hub, 'authorizePublish' | 'published'> & { authorizeForward: unknown }
+  readonly #plugged: boolean
+  #timers: NodeJS.Timeout[] = []
+  #whenEmpty: (() => void) | null = null
+
+  /** Use createHub; `new Hub` needs `await hub.listen()` before the first connection. */
+  constructor(options: HubOptions = {}) {
+    super(options)
+    this.#options = options
+    this.log = options.log ?? silentLogger
+    this.state = new HubState(resolveSettings(options))
+    this.retained = new RetainedStore(this.state)
+    this.sessions = new SessionRegistry(this.state)
+    this.door = new Doorkeeper(options.config)
+    this.#locals = new LocalSubscriptions(this.state, this.sessions.tree)
+    this.#routes = new RouteCache(this.state.settings, this.sessions.tree)
+    this.dispatch = new Dispatch(this.state, this.#routes, this.retained)
+    this.#plugged = options.mq !== undefined
+    const plain = new Aedes() as unknown as Hub
+    this.#defaults = {
+      authorizePublish: plain.authorizePublish,
+      authorizeForward: plain.authorizeForward,
+      published: plain.published,
+    }
+    this.handle = (stream, request) => this.accept(stream, peerOf(stream), request).face
+  }
+
+  /** Connections, including those that are not through with CONNECT. */
+  get connections(): number {
+    return this.#connections.size
+  }
+
+  /** Makes the hub ready for connections. Called by createHub and createBroker. */
+  override async listen(): Promise<void> {
+    const writable = this as { connectedClients: number; closed: boolean }
+    writable.connectedClients = 0
+    const { persistence, heartbeatInterval = 60_000 } = this.#options
+    if (persistence !== undefined) {
+      this.link = new PersistenceLink(persistence as Persistence, (clientId, error) =>
+        this.#storeFailed(clientId, error),
+      )
+      await this.link.open(this)
+      this.state.observer = this.link
+    }
+    writable.closed = false
+    if (this.#plugged) {
+      this.#emitter.on('#', (packet, done) => {
+        this.#fromEmitter(packet)
+        done()
+      })
+    }
+    const sweep = setInterval(() => this.#sweep(), SWEEP_MS)
+    const beat = setInterval(() => this.announce('heartbeat', () => this.id), heartbeatInterval)
+    this.#timers = [sweep.unref(), beat.unref()]
+    if (this.link !== null) {
+      const wills = setInterval(() => void publishOrphanedWills(this, heartbeatInterval), heartbeatInterval * 4)
+      this.#timers.push(wills.unref())
+    }
+    this.announce('birth', () => this.id)
+  }
+
+  /** Takes over a connection that a listener accepted. */
+  accept(stream: Duplex, peer: Peer, request?: IncomingMessage): Client {
+    const client = new Client(this, stream, peer, request)
+    this.state.counters.connectionsAccepted++
+    this.#connections.add(client)
+    if (this.closed) client.terminate('hub is closed', false)
+    return client
+  }
+
+  // -- aedes's methods ----------------------------------------------------------------------------------------------
+
+  /** Delivers a message on behalf of the program, without asking authorizePublish. */
+  override publish(packet: PublishPacket, done?: Done): void
+  override publish(packet: PublishPacket, client: AedesClient | null, done?: Done): void
+  override publish(packet: PublishPacket, clientOrDone?: AedesClient | null | Done, done?: Done): void {
+    const client = typeof clientOrDone === 'function' ? null : (clientOrDone ?? null)
+    const callback = typeof clientOrDone === 'function' ? clientOrDone : done
+    if (packet.topic.split('/').length > this.state.settings.topic.maxLevels) {
+      callback?.(new Error('topic has too many levels'))
+      return
+    }
+    this.refreshMode()
+    settle(this.forwardPublish(numbered(packet, this), client as unknown as Client | null), callback)
+  }
+
+  /** Calls a function for every message that matches; it gets the next after it called back. */
+  override subscribe(topic: string, deliver: Deliver, done: () => void = () => {}): void {
+    if (this.#plugged) {
+      this.#emitter.on(topic, deliver, done)
+      return
+    }
+    this.#locals.add(topic, deliver)
+    setImmediate(done)
+  }
+
+  /** Reverse of subscribe, for the same topic and function. */
+  override unsubscribe(topic: string, deliver: Deliver, done: () => void = () => {}): void {
+    if (this.#plugged) {
+      this.#emitter.removeListener(topic, deliver, done)
+      return
+    }
+    this.#locals.remove(topic, deliver)
+    setImmediate(done)
+  }
+
+  /** Disconnects all clients, publishing their Wills, and stops. */
+  override close(done: () => void = () => {}): void {
+    if (this.closed) {
+      done()
+      return
+    }
+    this.#stop()
+    for (const client of this.#connections) client.terminate('hub closed', false)
+    setImmediate(() => {
+      this.emit('closed')
+      this.#emitter.close(done)
+    })
+  }
+
+  /**
+   * Stops gracefully: Wills are published while their receivers are still connected, what is written reaches the
+   * clients, and what has not ended after `timeoutMs` is cut off.
+   */
+  async closeGently(timeoutMs = this.state.settings.shutdownTimeoutMs): Promise<void> {
+    if (this.closed) return
+    this.#stop()
+    this.refreshMode()
+    for (const client of this.#connections) if (client.will !== null) await publishWill(this, client)
+    this.state.flushAll()
+    for (const client of this.#connections) client.terminate('hub closed', true)
+    if (this.#connections.size > 0) {
+      const gone = new Promise<void>(resolve => {
+        this.#whenEmpty = resolve
+      })
+      await Promise.race([gone, sleep(timeoutMs, undefined, { ref: false })])
+    }
+    for (const client of this.#connections) client.conn.destroy()
+    this.emit('closed')
+    await new Promise<void>(resolve => this.#emitter.close(resolve))
+  }
+
+  // -- for connections and handlers ---------------------------------------------------------------------------------
+
+  /** Finds out whether hooks, listeners or plug-ins have a say; before every chunk, for they may come and go. */
+  refreshMode(): void {
+    const defaults = this.#defaults
+    this.forwards = this.authorizeForward !== defaults.authorizeForward
+    this.wantsAck = this.listenerCount('ack') > 0
+    this.isPlain =
+      this.authorizePublish === defaults.authorizePublish &&
+      this.published === defaults.published &&
+      this.link === null &&
+      !this.#plugged &&
+      this.#locals.isEmpty &&
+      this.listenerCount('publish') === 0
+  }
+
+  /** Retains, stores, delivers and announces a message; settled when all that have a say have called back. */
+  async forwardPublish(packet: AedesPublishPacket, client: Client | null): Promise<void> {
+    if (this.isPlain) {
+      this.#deliver(packet)
+      return
+    }
+    if (packet.retain) await this.#retain(packet)
+    if (packet.qos > 0) await this.link?.enqueue(packet)
+    if (client !== null) Object.assign(packet, { clientId: client.id })
+    if (this.#plugged) await ask(done => this.#emitter.emit(packet, done))
+    else await this.#deliverToAll(packet)
+    const published = ask(done => this.published(packet, client as unknown as AedesClient, done))
+    this.emit('publish', packet, client)
+    await published
+  }
+
+  /** Take-over, session, CONNACK 0, and what waited for the client. */
+  async admit(client: Client): Promise<void> {
+    const id = client.id as string
+    await this.#takeOver(id)
+    const { session, present } = await this.#openSession(client, id)
+    if (client.will !== null) await this.link?.putWill(client, client.will)
+    await this.#takeOver(id) // somebody else may have come while the store was asked
+    if (client.closed || this.closed) return
+    client.session = session
+    if (present) await recheckSubscriptions(client, session)
+    this.clients[id] = client
+    ;(this as { connectedClients: number }).connectedClients++
+    this.emit('client', client)
+    this.announce('new/clients', () => id)
+    client.welcome(session, present)
+    this.log.info(
+      {
+        clientId: id,
+        principal: client.principal.name,
+        address: client.peer.address,
+        transport: client.peer.transport,
+      },
+      'client.connected',
+    )
+  }
+
+  /** After a connection ended: its session, its Will, and who is told. */
+  clientEnded(client: Client, reason: string): void {
+    const { session, id } = client
+    if (client.will !== null) void publishWill(this, client)
+    if (session?.receiver === client) {
+      session.detach()
+      if (session.clean || this.link !== null) this.sessions.drop(session)
+    }
+    if (id === null || this.clients[id] !== client) return
+    delete this.clients[id]
+    ;(this as { connectedClients: number }).connectedClients--
+    this.emit('clientDisconnect', client)
+    this.announce('disconnect/clients', () => id)
+    this.log.info({ clientId: id, reason }, 'client.disconnected')
+  }
+
+  /** The stream of a connection is closed for good. */
+  clientGone(client: Client): void {
+    this.#connections.delete(client)
+    if (this.#connections.size === 0) this.#whenEmpty?.()
+  }
+
+  /** Tells listeners and the log of what went wrong with a client. */
+  reportClientError(client: Client, error: Error): void {
+    this.state.counters.protocolErrors++
+    this.emit(client.id === null ? 'connectionError' : 'clientError', client, error)
+    if (!this.log.isLevelEnabled('debug')) return
+    const address = client.peer.address
+    const leftOut = this.#repeats.admit(address, this.state.now)
+    if (leftOut === null) return
+    this.log.debug(
+      { clientId: client.id, address, reason: error.message, ...(leftOut > 0 && { leftOut }) },
+      'client.error',
+    )
+  }
+
+  /** Publishes a message of the hub itself below `$SYS/<id>/`. */
+  announce(what: string, payload: () => string): void {
+    const topic = `${SYS}${this.id}/${what}`
+    this.refreshMode()
+    if (this.isPlain) {
+      const route = this.#routes.of(topic)
+      if (route.epoch !== this.state.epoch) this.#routes.refresh(route, this.state.epoch)
+      if (route.sessions.length === 0) return
+    }
+    const packet = numbered(
+      { cmd: 'publish', topic, payload: Buffer.from(payload()), qos: 0, retain: false, dup: false },
+      this,
+    )
+    this.forwardPublish(packet, null).catch(error => this.log.warn({ topic, err: error }, 'announce.failed'))
+  }
+
+  /** Tells listeners and `$SYS` of new subscriptions; refused ones have QoS 128. */
+  announceSubscribe(client: Client, subs: Subscription[]): void {
+    this.emit('subscribe', subs, client)
+    this.announce('new/subscribes', () => JSON.stringify({ clientId: client.id, subs }))
+  }
+
+  announceUnsubscribe(client: Client, subs: string[]): void {
+    this.emit('unsubscribe', subs, client)
+    this.announce('new/unsubscribes', () => JSON.stringify({ clientId: client.id, subs }))
+  }
+
+  // -- inside -------------------------------------------------------------------------------------------------------
+
+  get #emitter(): Emitter {
+    return (this as unknown as { mq: Emitter }).mq
+  }
+
+  /** Ends the connection that a client identifier still has [MQTT-3.1.4-2]. */
+  async #takeOver(clientId: string): Promise<void> {
+    this.clients[clientId]?.terminate('taken over', false)
+  }
+
+  async #openSession(client: Client, id: string): Promise<{ session: Session; present: boolean }> {
+    if (client.clean) {
+      await this.link?.forget({ id })
+      return { session: this.sessions.create(id, true), present: false } // [MQTT-3.1.2-6]
+    }
+    const kept = this.sessions.get(id)
+    if (kept !== undefined && !kept.clean) return { session: kept, present: true } // [MQTT-3.1.2-4]
+    const session = this.sessions.create(id, false)
+    return { session, present: this.link !== null && (await this.link.restore({ id }, session)) }
+  }
+
+  #deliver(packet: AedesPublishPacket): void {
+    if (packet.retain) this.retained.store(packet.topic, payloadOf(packet), packet.qos)
+    this.dispatch.deliver(this.#routes.of(packet.topic), messageOf(packet, false))
+  }
+
+  async #retain(packet: AedesPublishPacket): Promise<void> {
+    if (this.link !== null) await this.link.storeRetained(packet)
+    else this.retained.store(packet.topic, payloadOf(packet), packet.qos)
+  }
+
+  /** Delivers to sessions, then waits for the functions that subscribed. */
+  async #deliverToAll(packet: AedesPublishPacket): Promise<void> {
+    const route = this.#routes.of(packet.topic)
+    this.dispatch.deliver(route, messageOf(packet, false))
+    if (route.locals.length === 0) return
+    await Promise.all(route.locals.map(each => new Promise<void>(resolve => each.deliver(packet, resolve))))
+  }
+
+  /** A message of the plugged emitter: of this hub or of another that shares it. */
+  #fromEmitter(packet: AedesPublishPacket): void {
+    if (packet.topic.startsWith(SYS)) this.#fromOtherHub(packet)
+    this.dispatch.deliver(this.#routes.of(packet.topic), messageOf(packet, false))
+  }
+
+  #fromOtherHub(packet: AedesPublishPacket): void {
+    const [, hubId, ...what] = packet.topic.split('/')
+    if (what.join('/') === 'heartbeat') this.brokers[payloadOf(packet).toString()] = Date.now()
+    if (what.join('/') === 'new/clients' && hubId !== this.id)
+      this.clients[payloadOf(packet).toString()]?.terminate('taken over by another hub', false)
+  }
+
+  #storeFailed(clientId: string, error: Error): void {
+    this.log.warn({ clientId, err: error }, 'store.failed')
+    this.clients[clientId]?.fail(error)
+  }
+
+  #sweep(): void {
+    this.state.tick()
+    for (const client of this.#connections) client.sweep(this.state.now)
+  }
+
+  #stop(): void {
+    ;(this as { closed: boolean }).closed = true
+    for (const timer of this.#timers) clearInterval(timer)
+  }
+}

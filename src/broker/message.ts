@@ -1,0 +1,104 @@
+import { byteLengthOfRemaining, writeRemaining } from './wire.ts'
+
+/**
+ * An application message as it lies in some buffer: where its topic and payload are, not a copy of them. Fan-out
+ * shares one Message; what differs between receivers (QoS, DUP, packet identifier) is written when it is sent.
+ */
+export class Message {
+  /** Holds the bytes; replaced by a copy of just this message when it has to be kept (see own()). */
+  bytes: Buffer
+  /** Where the two length bytes of the topic are; the topic follows. */
+  topicAt: number
+  payloadAt: number
+  end: number
+  /** The QoS it was published with. */
+  readonly qos: number
+  /** The RETAIN flag it is delivered with: 1 only for a stored message sent because of a SUBSCRIBE [MQTT-3.3.1-8]. */
+  readonly retain: boolean
+  /** Identity in a pluggable persistence; empty and 0 without one. */
+  brokerId = ''
+  brokerCounter = 0
+  #owned: boolean
+
+  constructor(
+    bytes: Buffer,
+    topicAt: number,
+    payloadAt: number,
+    end: number,
+    qos: number,
+    retain: boolean,
+    owned = false,
+  ) {
+    this.bytes = bytes
+    this.topicAt = topicAt
+    this.payloadAt = payloadAt
+    this.end = end
+    this.qos = qos
+    this.retain = retain
+    this.#owned = owned
+  }
+
+  /** A message from its parts, in memory of its own. */
+  static of(topic: string, payload: Uint8Array, qos: number, retain: boolean): Message {
+    const topicBytes = Buffer.byteLength(topic)
+    const bytes = Buffer.allocUnsafe(2 + topicBytes + payload.length)
+    bytes.writeUInt16BE(topicBytes, 0)
+    bytes.write(topic, 2)
+    bytes.set(payload, 2 + topicBytes)
+    return new Message(bytes, 0, 2 + topicBytes, bytes.length, qos, retain, true)
+  }
+
+  get topicLength(): number {
+    return ((this.bytes[this.topicAt] as number) << 8) | (this.bytes[this.topicAt + 1] as number)
+  }
+
+  get topic(): string {
+    return this.bytes.toString('utf8', this.topicAt + 2, this.topicAt + 2 + this.topicLength)
+  }
+
+  get payload(): Buffer {
+    return this.bytes.subarray(this.payloadAt, this.end)
+  }
+
+  /** Bytes of topic and payload: what it costs to keep. */
+  get size(): number {
+    return 2 + this.topicLength + this.end - this.payloadAt
+  }
+
+  /** Moves the message into memory of its own, so that waiting does not pin the chunk it arrived in. */
+  own(): void {
+    if (this.#owned) return
+    const topicEnd = this.topicAt + 2 + this.topicLength
+    const copy = Buffer.allocUnsafeSlow(this.size)
+    this.bytes.copy(copy, 0, this.topicAt, topicEnd)
+    this.bytes.copy(copy, topicEnd - this.topicAt, this.payloadAt, this.end)
+    this.payloadAt = topicEnd - this.topicAt
+    this.topicAt = 0
+    this.end = copy.length
+    this.bytes = copy
+    this.#owned = true
+  }
+
+  /** Bytes of the PUBLISH packet that carries it at this QoS. */
+  packetLength(qos: number): number {
+    const remaining = this.size + (qos > 0 ? 2 : 0)
+    return 1 + byteLengthOfRemaining(remaining) + remaining
+  }
+
+  /**
+   * Writes all of the PUBLISH packet but the payload at `at`; returns where the payload goes. Same packet for every
+   * receiver but for these bytes.
+   */
+  writeHead(into: Buffer, at: number, qos: number, dup: boolean, packetId: number): number {
+    const topicEnd = this.topicAt + 2 + this.topicLength
+    into[at] = 0x30 | (dup ? 8 : 0) | (qos << 1) | (this.retain ? 1 : 0)
+    let next = writeRemaining(into, at + 1, this.size + (qos > 0 ? 2 : 0))
+    this.bytes.copy(into, next, this.topicAt, topicEnd)
+    next += topicEnd - this.topicAt
+    if (qos > 0) {
+      into[next++] = packetId >> 8
+      into[next++] = packetId & 0xff
+    }
+    return next
+  }
+}

@@ -1,0 +1,182 @@
+import type { Duplex } from 'node:stream'
+import { type ChunkPool, SMALL_CHUNK } from './chunk-pool.ts'
+import type { Message } from './message.ts'
+
+/** From here on bytes are handed over by reference: copying them costs more than one more buffer in the write. */
+const REFERENCE_FROM = 8192
+/** Shorter copies are faster as a loop than through the typed array's machinery. */
+const LOOP_UP_TO = 48
+
+/**
+ * What one connection has to say in this turn of the event loop, gathered so that it leaves in one write. The first
+ * bytes of a turn are only referred to: when nothing follows, they are written from where they lie. An idle
+ * connection owns no memory here.
+ */
+export class Output {
+  /** Bytes that wait. */
+  size = 0
+  /** The chunk that reserve() gave room in, and where. */
+  chunk: Buffer | null = null
+  used = 0
+  readonly #pool: ChunkPool
+  /** Whether chunks may be used again once the stream says that it holds nothing: true for sockets of the kernel. */
+  readonly #reusable: boolean
+  #reference: Buffer | null = null
+  #start = 0
+  #end = 0
+  #parts: Buffer[] | null = null
+  #sealed: Buffer[] | null = null
+
+  constructor(pool: ChunkPool, reusable: boolean) {
+    this.#pool = pool
+    this.#reusable = reusable
+  }
+
+  /** Adds bytes that won't change any more. `copy` asks that the source is not kept alive. */
+  append(source: Buffer, start: number, end: number, copy: boolean): void {
+    const length = end - start
+    this.size += length
+    if (this.#reference !== null) {
+      if (this.#reference === source && this.#end === start) {
+        this.#end = end
+        return
+      }
+      this.#settle()
+    } else if (this.chunk === null && this.#parts === null && !copy) {
+      this.#reference = source
+      this.#start = start
+      this.#end = end
+      return
+    }
+    this.#add(source, start, end)
+  }
+
+  /** Room for `length` bytes in one piece: write them at `chunk[returned position]` before anything else is added. */
+  reserve(length: number): number {
+    if (this.#reference !== null) this.#settle()
+    if (this.chunk === null || this.used + length > this.chunk.length) this.#grow(length)
+    const at = this.used
+    this.used = at + length
+    this.size += length
+    return at
+  }
+
+  /** Adds a four-byte packet that is only type and packet identifier: the acknowledgements (section 3.4 to 3.7). */
+  acknowledge(firstByte: number, packetId: number): void {
+    const at = this.reserve(4)
+    const chunk = this.chunk as Buffer
+    chunk[at] = firstByte
+    chunk[at + 1] = 2
+    chunk[at + 2] = packetId >> 8
+    chunk[at + 3] = packetId & 0xff
+  }
+
+  /** Adds the PUBLISH packet of a message. */
+  publish(message: Message, qos: number, dup: boolean, packetId: number): void {
+    const payload = message.end - message.payloadAt
+    const head = message.packetLength(qos) - payload
+    if (payload >= REFERENCE_FROM) {
+      const at = this.reserve(head)
+      message.writeHead(this.chunk as Buffer, at, qos, dup, packetId)
+      this.size += payload
+      this.#add(message.bytes, message.payloadAt, message.end)
+      return
+    }
+    const at = this.reserve(head + payload)
+    const payloadTo = message.writeHead(this.chunk as Buffer, at, qos, dup, packetId)
+    copyBytes(message.bytes, message.payloadAt, message.end, this.chunk as Buffer, payloadTo)
+  }
+
+  /**
+   * Writes all that waits. Returns false when the stream asks to wait for 'drain' and does hold bytes.
+   */
+  writeTo(stream: Duplex): boolean {
+    let goOn = true
+    if (this.#reference !== null) {
+      goOn = stream.write(this.#reference.subarray(this.#start, this.#end))
+    } else if (this.#parts === null) {
+      if (this.chunk !== null) goOn = stream.write(this.chunk.subarray(0, this.used))
+    } else {
+      stream.cork()
+      for (const part of this.#parts) stream.write(part)
+      if (this.chunk !== null && this.used > 0) stream.write(this.chunk.subarray(0, this.used))
+      stream.uncork()
+      goOn = !stream.writableNeedDrain
+    }
+    this.#release(this.#reusable && stream.writableLength === 0)
+    return goOn || stream.writableLength === 0
+  }
+
+  /** Forgets what waits. */
+  clear(): void {
+    this.#release(true)
+  }
+
+  #release(free: boolean): void {
+    if (free) {
+      if (this.chunk !== null) this.#pool.give(this.chunk)
+      if (this.#sealed !== null) for (const chunk of this.#sealed) this.#pool.give(chunk)
+    }
+    this.size = 0
+    this.chunk = null
+    this.used = 0
+    this.#reference = null
+    this.#parts = null
+    this.#sealed = null
+  }
+
+  #settle(): void {
+    const source = this.#reference as Buffer
+    this.#reference = null
+    this.#add(source, this.#start, this.#end)
+  }
+
+  #add(source: Buffer, start: number, end: number): void {
+    const length = end - start
+    if (length >= REFERENCE_FROM) {
+      this.#seal()
+      this.#parts ??= []
+      this.#parts.push(source.subarray(start, end))
+      return
+    }
+    if (this.chunk === null || this.used + length > this.chunk.length) this.#grow(length)
+    copyBytes(source, start, end, this.chunk as Buffer, this.used)
+    this.used += length
+  }
+
+  #grow(length: number): void {
+    const old = this.chunk
+    if (old === null) {
+      this.chunk = length <= SMALL_CHUNK && this.#parts === null ? this.#pool.takeSmall() : this.#pool.takeLarge(length)
+      this.used = 0
+    } else if (old.length === SMALL_CHUNK) {
+      const large = this.#pool.takeLarge(this.used + length)
+      old.copy(large, 0, 0, this.used)
+      this.#pool.give(old)
+      this.chunk = large
+    } else {
+      this.#seal()
+      this.chunk = this.#pool.takeLarge(length)
+    }
+  }
+
+  #seal(): void {
+    const chunk = this.chunk
+    if (chunk === null) return
+    this.chunk = null
+    this.#sealed ??= []
+    this.#sealed.push(chunk)
+    this.#parts ??= []
+    if (this.used > 0) this.#parts.push(chunk.subarray(0, this.used))
+    this.used = 0
+  }
+}
+
+/** Copies source[start..end) to target[at..). */
+export function copyBytes(source: Buffer, start: number, end: number, target: Buffer, at: number): void {
+  if (end - start > LOOP_UP_TO) {
+    source.copy(target, at, start, end)
+    return
+  }
+  for (let i = start, j = at; i < end; i++, j++) target[j] = source[i] as number
+}

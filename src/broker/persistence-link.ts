@@ -1,0 +1,200 @@
+import type { AedesPublishPacket, PublishPacket, Subscription } from 'aedes'
+import { GatewayError, startsWithDollar } from '../common/index.ts'
+import { messageOf } from './aedes-packets.ts'
+import type { Client } from './client.ts'
+import { WAITS_PUBACK, WAITS_PUBCOMP, WAITS_PUBREC } from './inflight.ts'
+import type { Message } from './message.ts'
+import type { Persistence, PersistenceClient, StoredWill } from './persistence.ts'
+import type { Session } from './session.ts'
+import type { DeliveryObserver } from './state.ts'
+
+/**
+ * A plugged aedes-persistence, as the hub uses it: kept sessions live there while their client is away, and what is
+ * acknowledged to a publisher was stored there before.
+ */
+export class PersistenceLink implements DeliveryObserver {
+  readonly #persistence: Persistence
+  readonly #onError: (clientId: string, error: Error) => void
+
+  /** `onError` hears of failures that no caller waits for. */
+  constructor(persistence: Persistence, onError: (clientId: string, error: Error) => void) {
+    // aedes before 1.0 had callbacks here, and would fail much later and less clearly.
+    if (persistence.setup.constructor.name !== 'AsyncFunction')
+      throw new GatewayError('ERR_STORE_PERSISTENCE', 'persistence.setup() must be an async function')
+    this.#persistence = persistence
+    this.#onError = onError
+  }
+
+  async open(broker: object): Promise<void> {
+    await this.#persistence.setup(broker)
+  }
+
+  // -- sessions -----------------------------------------------------------------------------------------------------
+
+  /** Forgets everything of a client: it connected with Clean Session. */
+  async forget(client: PersistenceClient): Promise<void> {
+    await this.#persistence.cleanSubscriptions(client)
+    await this.#persistence.cleanIncoming?.(client)
+    await this.emptyOutgoing(client)
+  }
+
+  /** Fills a session with what is stored of it; true when something was. */
+  async restore(client: PersistenceClient, session: Session): Promise<boolean> {
+    const subscriptions = await this.#persistence.subscriptionsByClient(client)
+    for (const { topic, qos } of subscriptions) session.subscriptions.set(topic, qos)
+    let found = subscriptions.length > 0
+    for await (const packet of this.#persistence.outgoingStream(client)) {
+      found = true
+      if (packet.cmd === 'pubrel') session.restoreSent(packet.messageId, WAITS_PUBCOMP, null)
+      else {
+        const message = messageOf(packet, packet.retain)
+        const waits = message.qos === 2 ? WAITS_PUBREC : WAITS_PUBACK
+        const wasSent = packet.messageId !== undefined && session.restoreSent(packet.messageId, waits, message)
+        if (!wasSent) session.restoreQueued(message, message.qos)
+      }
+    }
+    return found
+  }
+
+  async subscribed(client: Client, subscriptions: Subscription[]): Promise<void> {
+    await this.#persistence.addSubscriptions(owner(client), subscriptions)
+  }
+
+  async unsubscribed(client: Client, filters: string[]): Promise<void> {
+    await this.#persistence.removeSubscriptions(owner(client), filters)
+  }
+
+  // -- messages to clients ------------------------------------------------------------------------------------------
+
+  /** Stores a message of QoS 1 or 2 for every kept session that is subscribed; each at the QoS it was granted. */
+  async enqueue(packet: AedesPublishPacket): Promise<void> {
+    const found = await this.#persistence.subscriptionsByTopic(packet.topic)
+    const granted = new Map<string, number>()
+    for (const each of found) {
+      if (startsWithDollar(packet.topic) && /^[+#]/.test(each.topic)) continue // [MQTT-4.7.2-1]
+      granted.set(each.clientId, Math.max(granted.get(each.clientId) ?? 0, each.qos))
+    }
+    for (const qos of [1, 2] as const) {
+      const receivers = [...granted].filter(([, max]) => Math.min(max, packet.qos) === qos)
+      if (receivers.length === 0) continue
+      await this.#persistence.outgoingEnqueueCombi(
+        receivers.map(([clientId]) => ({ clientId })),
+        { ...packet, qos },
+      )
+    }
+  }
+
+  sent(session: Session, message: Message, qos: number, packetId: number): void {
+    if (session.clean || message.brokerId === '') return
+    this.#watch(
+      session.clientId,
+      this.#persistence.outgoingUpdate(
+        { id: session.clientId },
+        {
+          cmd: 'publish',
+          brokerId: message.brokerId,
+          brokerCounter: message.brokerCounter,
+          topic: message.topic,
+          payload: message.payload,
+          qos,
+          messageId: packetId,
+        },
+      ),
+    )
+  }
+
+  withheld(session: Session, message: Message): void {
+    if (session.clean || message.brokerId === '') return
+    const { brokerId, brokerCounter } = message
+    const client = { id: session.clientId }
+    // The interface removes by packet identifier only: give it one that no delivery uses, then remove that.
+    const packet = { brokerId, brokerCounter, messageId: 0 }
+    this.#watch(
+      session.clientId,
+      this.#persistence
+        .outgoingUpdate(client, packet)
+        .then(() => this.#persistence.outgoingClearMessageId(client, packet)),
+    )
+  }
+
+  /** PUBACK or PUBCOMP came. */
+  acknowledged(client: Client, packetId: number): void {
+    if (client.clean) return
+    const { id } = owner(client)
+    this.#watch(id, this.#persistence.outgoingClearMessageId({ id }, { messageId: packetId }))
+  }
+
+  /** PUBREC came: only the PUBREL is left to send. */
+  received(client: Client, packetId: number): void {
+    if (client.clean) return
+    const { id } = owner(client)
+    this.#watch(id, this.#persistence.outgoingUpdate({ id }, { cmd: 'pubrel', messageId: packetId }))
+  }
+
+  async emptyOutgoing(client: PersistenceClient | Client): Promise<void> {
+    const who = { id: client.id as string }
+    const identifiers: number[] = []
+    for await (const packet of this.#persistence.outgoingStream(who)) identifiers.push(packet.messageId as number)
+    for (const messageId of identifiers) await this.#persistence.outgoingClearMessageId(who, { messageId })
+  }
+
+  // -- messages from clients ----------------------------------------------------------------------------------------
+
+  async hasIncoming(client: Client, packetId: number): Promise<boolean> {
+    return this.#persistence.incomingGetPacket(owner(client), { messageId: packetId }).then(
+      packet => packet !== undefined && packet !== null,
+      () => false,
+    )
+  }
+
+  async storeIncoming(client: Client, packet: PublishPacket): Promise<void> {
+    await this.#persistence.incomingStorePacket(owner(client), packet)
+  }
+
+  async releaseIncoming(client: Client, packetId: number): Promise<void> {
+    if (!(await this.hasIncoming(client, packetId))) return
+    // A copy of the PUBREL may have been faster.
+    await this.#persistence.incomingDelPacket(owner(client), { messageId: packetId }).catch(() => {})
+  }
+
+  // -- retained messages and wills ----------------------------------------------------------------------------------
+
+  async storeRetained(packet: AedesPublishPacket): Promise<void> {
+    await this.#persistence.storeRetained(packet)
+  }
+
+  /** The retained messages of all filters, each topic once. */
+  async *retained(filters: string[]): AsyncGenerator<AedesPublishPacket> {
+    const seen = new Set<string>()
+    for await (const packet of this.#persistence.createRetainedStreamCombi(filters)) {
+      if (seen.has(packet.topic)) continue
+      seen.add(packet.topic)
+      yield packet
+    }
+  }
+
+  async putWill(client: Client, will: PublishPacket): Promise<void> {
+    await this.#persistence.putWill(owner(client), will)
+  }
+
+  async dropWill(client: Client): Promise<void> {
+    await this.#persistence.delWill({ id: owner(client).id, brokerId: client.hub.id })
+  }
+
+  /** Wills of brokers that are not among these. */
+  wills(brokers: object): AsyncIterable<StoredWill> {
+    return this.#persistence.streamWill(brokers)
+  }
+
+  async dropStoredWill(will: StoredWill): Promise<void> {
+    await this.#persistence.delWill({ id: will.clientId, brokerId: will.brokerId })
+  }
+
+  #watch(clientId: string, work: Promise<unknown>): void {
+    work.catch(error => this.#onError(clientId, error instanceof Error ? error : new Error(String(error))))
+  }
+}
+
+function owner(client: Client): PersistenceClient {
+  return { id: client.id as string }
+}

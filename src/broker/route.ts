@@ -1,0 +1,173 @@
+import { isUtf8 } from 'node:buffer'
+import type { Principal } from '../auth/index.ts'
+import { startsWithDollar, topicNameProblem } from '../common/index.ts'
+import type { SubscriptionTree } from '../router/index.ts'
+import type { LocalSubscriber } from './local-subscriptions.ts'
+import { Session } from './session.ts'
+import type { Settings } from './settings.ts'
+
+/** Who may be subscribed: a client's session, or a function of the program itself. */
+export type Subscriber = Session | LocalSubscriber
+
+/** All that is known of one topic name, so that a PUBLISH needs one look-up. */
+export class Route {
+  readonly topic: string
+  readonly bytes: Buffer
+  readonly hash: number
+  /** Why nobody may publish there; null when the name is valid and not reserved. */
+  readonly problem: string | null
+  /** The epoch the subscribers were collected in. */
+  epoch = -1
+  /** Sessions whose filters match, each once, with the highest QoS granted by any of them. */
+  sessions: Session[] = []
+  qos: number[] = []
+  /** Functions whose filters match. */
+  locals: LocalSubscriber[] = []
+  #principal: Principal | null = null
+  #allowed = false
+  #verdicts: Map<Principal, boolean> | null = null
+
+  constructor(topic: string, bytes: Buffer, hash: number, problem: string | null) {
+    this.topic = topic
+    this.bytes = bytes
+    this.hash = hash
+    this.problem = problem
+  }
+
+  /** Whether the principal may publish here; asked once, then remembered. */
+  allows(principal: Principal): boolean {
+    if (principal === this.#principal) return this.#allowed
+    this.#verdicts ??= new Map()
+    let allowed = this.#verdicts.get(principal)
+    if (allowed === undefined) {
+      allowed = principal.mayPublish(this.topic)
+      this.#verdicts.set(principal, allowed)
+    }
+    this.#principal = principal
+    this.#allowed = allowed
+    return allowed
+  }
+
+  /** Collects the subscribers of this epoch. */
+  collect(tree: SubscriptionTree<Subscriber>, epoch: number, mark: number): void {
+    const sessions: Session[] = []
+    const granted: number[] = []
+    const locals: LocalSubscriber[] = []
+    tree.match(this.topic, (subscriber, qos) => {
+      if (!(subscriber instanceof Session)) locals.push(subscriber)
+      else if (subscriber.mark !== mark) {
+        subscriber.mark = mark
+        subscriber.markAt = sessions.length
+        sessions.push(subscriber)
+        granted.push(qos)
+      } else if ((granted[subscriber.markAt] as number) < qos) {
+        // Overlapping filters: one copy, at the highest QoS of all of them [MQTT-3.3.5-1].
+        granted[subscriber.markAt] = qos
+      }
+    })
+    this.sessions = sessions
+    this.qos = granted
+    this.locals = locals
+    this.epoch = epoch
+  }
+
+  /** Forgets the verdicts, after permissions changed. */
+  forgetVerdicts(): void {
+    this.#principal = null
+    this.#verdicts = null
+  }
+}
+
+const SLOTS = 8192
+const GENERATION = 8192
+
+/**
+ * Routes by topic name. The first look is by a hash of the raw bytes in a table of fixed size, so that a known topic
+ * is found without making a string of it; what is not there is found by name. Bounded: two generations of names, of
+ * which the older is forgotten when the younger is full.
+ */
+export class RouteCache {
+  readonly #settings: Settings
+  readonly #tree: SubscriptionTree<Subscriber>
+  readonly #slots: (Route | null)[] = new Array<Route | null>(SLOTS).fill(null)
+  #young = new Map<string, Route>()
+  #old = new Map<string, Route>()
+  #mark = 0
+
+  constructor(settings: Settings, tree: SubscriptionTree<Subscriber>) {
+    this.#settings = settings
+    this.#tree = tree
+  }
+
+  /** The route of the topic in bytes[at..at+length); null when they are no well-formed UTF-8 [MQTT-1.5.3-1]. */
+  find(bytes: Buffer, at: number, length: number): Route | null {
+    const hash = hashOf(bytes, at, length)
+    const slot = hash & (SLOTS - 1)
+    const hit = this.#slots[slot] as Route | null
+    if (hit !== null && hit.hash === hash && isTopic(hit, bytes, at, length)) return hit
+    const own = Buffer.from(bytes.subarray(at, at + length))
+    if (!isUtf8(own)) return null
+    const topic = own.toString('utf8')
+    const route = this.#named(topic) ?? this.#add(topic, own, hash)
+    this.#slots[slot] = route
+    return route
+  }
+
+  /** The route of a topic given as a string. */
+  of(topic: string): Route {
+    const known = this.#named(topic)
+    if (known !== undefined) return known
+    const bytes = Buffer.from(topic)
+    return this.#add(topic, bytes, hashOf(bytes, 0, bytes.length))
+  }
+
+  /** Brings the subscribers of a route up to this epoch. */
+  refresh(route: Route, epoch: number): void {
+    route.collect(this.#tree, epoch, ++this.#mark)
+  }
+
+  /** After permissions changed: every verdict is asked anew. */
+  forgetVerdicts(): void {
+    for (const route of this.#young.values()) route.forgetVerdicts()
+    for (const route of this.#old.values()) route.forgetVerdicts()
+    this.#slots.fill(null)
+  }
+
+  #named(topic: string): Route | undefined {
+    const young = this.#young.get(topic)
+    if (young !== undefined) return young
+    const old = this.#old.get(topic)
+    if (old !== undefined) this.#remember(topic, old)
+    return old
+  }
+
+  #add(topic: string, bytes: Buffer, hash: number): Route {
+    let problem = topicNameProblem(topic, this.#settings.topic)
+    if (problem === null && startsWithDollar(topic) && !this.#settings.dollarTopics) problem = 'starts with $'
+    const route = new Route(topic, bytes, hash, problem)
+    this.#remember(topic, route)
+    return route
+  }
+
+  #remember(topic: string, route: Route): void {
+    if (this.#young.size >= GENERATION) {
+      this.#old = this.#young
+      this.#young = new Map()
+    }
+    this.#young.set(topic, route)
+  }
+}
+
+/** Whether bytes[at..at+length) are the topic of this route. */
+export function isTopic(route: Route, bytes: Buffer, at: number, length: number): boolean {
+  const own = route.bytes
+  if (own.length !== length) return false
+  for (let i = 0; i < length; i++) if (own[i] !== bytes[at + i]) return false
+  return true
+}
+
+function hashOf(bytes: Buffer, at: number, length: number): number {
+  let hash = length
+  for (let i = at, end = at + length; i < end; i++) hash = (Math.imul(hash, 31) + (bytes[i] as number)) | 0
+  return hash ^ (hash >>> 13)
+}

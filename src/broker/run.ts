@@ -1,0 +1,85 @@
+import { Message } from './message.ts'
+import { writeRemaining } from './wire.ts'
+
+/** Most packets in one run: bounds the arrays, large enough that a full read of small packets is a run or two. */
+const MAX_RUN = 1024
+
+/**
+ * PUBLISH packets that came one behind the other on one connection, all of one topic and one QoS, without DUP and
+ * RETAIN. They are routed as one: every receiver gets one copy of the bytes, and 50 messages to 100 subscribers cost
+ * 100 steps, not 5,000.
+ */
+export class Run {
+  source: Buffer = Buffer.alloc(0)
+  start = 0
+  end = 0
+  count = 0
+  qos = 0
+  /** Where each packet begins. */
+  readonly at = new Int32Array(MAX_RUN)
+  /** Where each packet identifier is (behind the topic at QoS 0, where none is). */
+  readonly idAt = new Int32Array(MAX_RUN)
+  #topicLength = 0
+  readonly #messages: (Message | null)[] = new Array<Message | null>(MAX_RUN).fill(null)
+  #made = false
+  #downgraded: Buffer | null = null
+
+  begin(source: Buffer, start: number, qos: number, topicLength: number): void {
+    this.source = source
+    this.start = start
+    this.end = start
+    this.qos = qos
+    this.#topicLength = topicLength
+  }
+
+  /** Adds the packet that lies from the end of the run to `end`. */
+  add(end: number, idAt: number): void {
+    const i = this.count++
+    this.at[i] = this.end
+    this.idAt[i] = idAt
+    this.end = end
+  }
+
+  get isFull(): boolean {
+    return this.count === MAX_RUN
+  }
+
+  /** The i-th packet as a message that all its receivers share. */
+  message(i: number): Message {
+    const made = this.#messages[i] as Message | null
+    if (made !== null) return made
+    const idAt = this.idAt[i] as number
+    const end = i + 1 < this.count ? (this.at[i + 1] as number) : this.end
+    const payloadAt = this.qos > 0 ? idAt + 2 : idAt
+    const message = new Message(this.source, idAt - this.#topicLength - 2, payloadAt, end, this.qos, false)
+    this.#messages[i] = message
+    this.#made = true
+    return message
+  }
+
+  /** The run's packets as QoS 0 packets, for receivers that were granted no more; made once. */
+  downgraded(): Buffer {
+    if (this.#downgraded !== null) return this.#downgraded
+    const image = Buffer.allocUnsafeSlow(this.end - this.start)
+    let to = 0
+    for (let i = 0; i < this.count; i++) {
+      const message = this.message(i)
+      image[to] = 0x30
+      to = writeRemaining(image, to + 1, message.size)
+      message.bytes.copy(image, to, message.topicAt, message.topicAt + 2 + this.#topicLength)
+      to += 2 + this.#topicLength
+      message.bytes.copy(image, to, message.payloadAt, message.end)
+      to += message.end - message.payloadAt
+    }
+    this.#downgraded = image.subarray(0, to)
+    return this.#downgraded
+  }
+
+  /** Forgets the packets. */
+  reset(): void {
+    if (this.#made) for (let i = 0; i < this.count; i++) this.#messages[i] = null
+    this.#made = false
+    this.#downgraded = null
+    this.count = 0
+  }
+}

@@ -1,0 +1,102 @@
+import { DEFAULT_TOPIC_LIMITS, type TopicLimits } from '../common/index.ts'
+import type { HubConfig } from '../config/index.ts'
+
+/** The numbers the broker obeys, from the configuration or from an embedder's options. */
+export interface Settings {
+  readonly topic: TopicLimits
+  /** Whether clients may publish to topics that start with `$` (other than below `$SYS/`). */
+  readonly dollarTopics: boolean
+  /** Largest packet taken from a client, fixed header included. Bytes. */
+  readonly maxPacketBytes: number
+  readonly clientIdLength: number
+  /** Client identifiers of MQTT 3.1 (level 3) may have at most this many characters. */
+  readonly clientIdLengthOf31: number
+  readonly clientIdCharset: 'openedge' | 'any'
+  /** Packets a client may send behind CONNECT before it is answered. */
+  readonly packetsBeforeConnect: number
+  /** Connections at the same time. */
+  readonly connections: number
+  /** Topic filters per client. */
+  readonly filters: number
+  readonly retainedCount: number
+  readonly retainedBytes: number
+  readonly connectTimeoutMs: number
+  /** 0: wait for ever. */
+  readonly drainTimeoutMs: number
+  /** Largest keep alive a client may ask for, in seconds; 0: any. */
+  readonly keepAliveLimit: number
+  /** QoS 2 messages of one client between PUBREC and PUBREL; 0: any number. */
+  readonly inboundQos2: number
+  /** Unacknowledged messages on their way to one client. */
+  readonly window: number
+  /** The oldest unacknowledged message is sent again after this time. */
+  readonly retryIntervalMs: number
+  /** QoS 0 messages that wait for a slow client. */
+  readonly qos0Buffer: number
+  /** Bytes that wait for a slow client before QoS 0 messages to it are dropped. */
+  readonly qos0BufferBytes: number
+  /** Per session. */
+  readonly queueMessages: number
+  readonly queueBytes: number
+  readonly shutdownTimeoutMs: number
+}
+
+/** OpenEdge adds two to the configured buffer before its window is full (its 100 are 102). */
+const OPENEDGE_WINDOW_EXTRA = 2
+
+const QOS0_BUFFER_BYTES = 1_048_576
+
+/** What an embedder gets who gives no configuration: as open as aedes, but bounded. */
+export const EMBEDDED_SETTINGS: Settings = {
+  topic: { maxBytes: 65_535, maxLevels: 100 },
+  dollarTopics: true,
+  maxPacketBytes: 268_435_460,
+  clientIdLength: 65_535,
+  clientIdLengthOf31: 23,
+  clientIdCharset: 'any',
+  packetsBeforeConnect: 42,
+  connections: Number.POSITIVE_INFINITY,
+  filters: 10_000,
+  retainedCount: 1_000_000,
+  retainedBytes: 268_435_456,
+  connectTimeoutMs: 30_000,
+  drainTimeoutMs: 60_000,
+  keepAliveLimit: 0,
+  inboundQos2: 1000,
+  window: 102,
+  retryIntervalMs: 20_000,
+  qos0Buffer: 10_000,
+  qos0BufferBytes: QOS0_BUFFER_BYTES,
+  queueMessages: 10_000,
+  queueBytes: 16_777_216,
+  shutdownTimeoutMs: 5000,
+}
+
+export function settingsOf(config: HubConfig): Settings {
+  const { limits, message, queue } = config
+  return {
+    ...EMBEDDED_SETTINGS,
+    topic:
+      limits.topicLength === DEFAULT_TOPIC_LIMITS.maxBytes && limits.topicLevels === DEFAULT_TOPIC_LIMITS.maxLevels
+        ? DEFAULT_TOPIC_LIMITS
+        : { maxBytes: limits.topicLength, maxLevels: limits.topicLevels },
+    dollarTopics: limits.topicDollar === 'allow',
+    maxPacketBytes: message.maxBytes,
+    clientIdLength: limits.clientIdLength,
+    clientIdLengthOf31: limits.clientIdLength,
+    clientIdCharset: limits.clientIdCharset,
+    packetsBeforeConnect: limits.packetsBeforeConnect,
+    connections: limits.connections,
+    filters: limits.filters,
+    retainedCount: limits.retainedCount,
+    retainedBytes: limits.retainedBytes,
+    connectTimeoutMs: limits.connectTimeoutMs,
+    drainTimeoutMs: limits.drainTimeoutMs,
+    window: message.egress.qos1BufferSize + OPENEDGE_WINDOW_EXTRA,
+    retryIntervalMs: message.egress.qos1RetryIntervalMs,
+    qos0Buffer: message.egress.qos0BufferSize,
+    queueMessages: queue.maxMessages,
+    queueBytes: queue.maxBytes,
+    shutdownTimeoutMs: config.shutdownTimeoutMs,
+  }
+}

@@ -1,0 +1,61 @@
+import { ChunkPool } from './chunk-pool.ts'
+import { Counters } from './counters.ts'
+import type { Message } from './message.ts'
+import type { Session } from './session.ts'
+import type { Settings } from './settings.ts'
+
+/** Something with output to write at the end of this turn of the event loop. */
+export interface Flushable {
+  flush(): void
+}
+
+/** Told of deliveries that a pluggable persistence has to know of. */
+export interface DeliveryObserver {
+  /** A message of QoS 1 or 2 was given a packet identifier and written. */
+  sent(session: Session, message: Message, qos: number, packetId: number): void
+  /** The authorizeForward hook kept a waiting message away from the client. */
+  withheld(session: Session, message: Message): void
+}
+
+/** What all connections and sessions of one hub share. */
+export class HubState {
+  readonly settings: Settings
+  readonly counters = new Counters()
+  readonly pool = new ChunkPool()
+  /** Raised by whatever makes a cached Route wrong: a subscription, a session that ends, a permission. */
+  epoch = 0
+  /** Milliseconds of a monotonic clock, refreshed by the sweep: exact enough for time limits, free to read. */
+  now = 0
+  observer: DeliveryObserver | null = null
+  #dirty: Flushable[] = []
+  #spare: Flushable[] = []
+  #armed = false
+  readonly #flushAll = (): void => this.flushAll()
+
+  constructor(settings: Settings) {
+    this.settings = settings
+    this.tick()
+  }
+
+  tick(): void {
+    this.now = performance.now()
+  }
+
+  /** Has flush() called once at the end of this turn, after everything that was readable has been read. */
+  flushLater(item: Flushable): void {
+    this.#dirty.push(item)
+    if (!this.#armed) {
+      this.#armed = true
+      setImmediate(this.#flushAll)
+    }
+  }
+
+  flushAll(): void {
+    this.#armed = false
+    const items = this.#dirty
+    this.#dirty = this.#spare
+    for (let i = 0; i < items.length; i++) (items[i] as Flushable).flush()
+    items.length = 0
+    this.#spare = items
+  }
+}

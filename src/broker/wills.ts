@@ -1,0 +1,42 @@
+import type { Client as AedesClient } from 'aedes'
+import { numbered } from './aedes-packets.ts'
+import type { Client } from './client.ts'
+import { ask } from './hooks.ts'
+import type { Hub } from './hub.ts'
+
+/**
+ * Publishes the Will of a connection that ended without DISCONNECT, once [MQTT-3.1.2-8]; after DISCONNECT it is thrown
+ * away [MQTT-3.1.2-10]. Never rejects: what goes wrong is logged.
+ */
+export async function publishWill(hub: Hub, client: Client): Promise<void> {
+  const will = client.will
+  client.will = null
+  if (client.session === null) return // the CONNECT was not accepted
+  try {
+    if (will !== null && !client.disconnected) {
+      await ask(done => hub.authorizePublish(client.face, will, done))
+      await hub.forwardPublish(numbered(will, hub), client)
+    }
+    await hub.link?.dropWill(client)
+  } catch (error) {
+    hub.log.warn({ clientId: client.id, err: error }, 'will.failed')
+  }
+}
+
+/** Publishes stored Wills of hubs that have not been heard of for three heartbeats. Never rejects. */
+export async function publishOrphanedWills(hub: Hub, heartbeatMs: number): Promise<void> {
+  const link = hub.link
+  if (link === null) return
+  const oldest = Date.now() - 3 * heartbeatMs
+  for (const [id, seen] of Object.entries(hub.brokers)) if (seen < oldest) delete hub.brokers[id]
+  try {
+    for await (const will of link.wills({ ...hub.brokers, [hub.id]: Date.now() })) {
+      const client = (hub.clients[will.clientId]?.face ?? null) as AedesClient | null
+      await ask(done => hub.authorizePublish(client, will, done))
+      await hub.forwardPublish(numbered(will, hub), null)
+      await link.dropStoredWill(will)
+    }
+  } catch (error) {
+    hub.log.warn({ err: error }, 'will.failed')
+  }
+}

@@ -1,0 +1,36 @@
+/** Packet types of MQTT 3.1.1, section 2.2.1: the high four bits of a packet's first byte. */
+export const CONNECT = 1
+export const PUBLISH = 3
+export const PUBACK = 4
+export const PUBREC = 5
+export const PUBREL = 6
+export const PUBCOMP = 7
+export const SUBSCRIBE = 8
+export const UNSUBSCRIBE = 10
+export const PINGREQ = 12
+export const DISCONNECT = 14
+
+/** The whole PINGRESP packet. */
+export const PINGRESP: Buffer = Buffer.from([0xd0, 0])
+
+/** The largest remaining length that four bytes can say (section 2.2.3): 256 MiB less one byte. */
+export const MAX_REMAINING_LENGTH = 268_435_455
+
+/** How many bytes the Remaining Length field takes for this value (section 2.2.3). */
+export function byteLengthOfRemaining(length: number): number {
+  if (length < 128) return 1
+  if (length < 16_384) return 2
+  return length < 2_097_152 ? 3 : 4
+}
+
+/** Writes the Remaining Length field at `at`; returns the position behind it. */
+export function writeRemaining(into: Uint8Array, at: number, length: number): number {
+  let next = at
+  let rest = length
+  while (rest > 127) {
+    into[next++] = (rest & 127) | 128
+    rest >>>= 7
+  }
+  into[next++] = rest
+  return next
+}

@@ -1,0 +1,239 @@
+import * as v from 'valibot'
+import { startsWithDollar, type TopicLimits, topicFilterProblem, topicNameProblem } from '../common/index.ts'
+import { type ListenAddress, readListenUrl } from './listen-url.ts'
+import type { Finding } from './problem.ts'
+import { type PermissionConfig, type PrincipalConfig, permissionSchema, principalSchema } from './schema/access.ts'
+import { hubEntries } from './schema/hub.ts'
+import { MAX_TOPIC_BYTES, MAX_TOPIC_LEVELS } from './schema/limits.ts'
+import { type RuleConfig, ruleSchema } from './schema/rule.ts'
+import { findCircles } from './topic-rules.ts'
+
+/** What the rules say of a file: errors forbid it, warnings don't. */
+export interface Findings {
+  readonly errors: readonly Finding[]
+  readonly warnings: readonly Finding[]
+}
+
+/** What the rules want to know that is not in the values. */
+export interface Circumstances {
+  /** Others than the owner may read the file. */
+  readonly isPublicFile: boolean
+  isFromEnvironment(path: Finding['path']): boolean
+}
+
+/** More would take longer to search for circles than a start may take. */
+const MAX_RULES = 10_000
+
+type Collect = (finding: Finding) => void
+
+/**
+ * The rules that concern several keys, or that a schema can't say. They judge what is well formed, however wrong the rest
+ * of the file is, so that people see all problems at once.
+ *
+ * @param value what {@link hubEntries} reads, before validation
+ */
+export function checkHubRules(value: unknown, circumstances: Circumstances): Findings {
+  const errors: Finding[] = []
+  const warnings: Finding[] = []
+  const wrong: Collect = finding => errors.push(finding)
+  const warn: Collect = finding => warnings.push(finding)
+  const file = isRecord(value) ? value : {}
+  const limits = valid(hubEntries.limits, file['limits'])
+  const topicLimits: TopicLimits = {
+    maxBytes: limits?.topicLength ?? MAX_TOPIC_BYTES,
+    maxLevels: limits?.topicLevels ?? MAX_TOPIC_LEVELS,
+  }
+  const principals = validItems(principalSchema, file['principals'])
+  const anonymous = valid(hubEntries.anonymous, file['anonymous']) ?? null
+  const addresses = checkListen(file['listen'], wrong)
+  checkCertificate(file['certificate'], addresses, wrong)
+  checkUsernames(file['principals'], wrong)
+  checkPermits(file, topicLimits, wrong)
+  checkRules(validItems(ruleSchema, file['subscriptions']), topicLimits, limits?.topicDollar === 'allow', wrong)
+  warnOfAccess({ file, addresses, principals, anonymous, circumstances }, warn)
+  return { errors, warnings }
+}
+
+function checkListen(listen: unknown, wrong: Collect): Map<number, ListenAddress> {
+  const addresses = new Map<number, ListenAddress>()
+  const taken = new Map<string, number>()
+  for (const [i, url] of items(listen).entries()) {
+    if (url !== null && typeof url !== 'string') continue
+    const path = ['listen', i]
+    const address = readListenUrl(url ?? '')
+    if (typeof address === 'string') {
+      wrong({ path, message: address })
+      continue
+    }
+    addresses.set(i, address)
+    if (address.scheme !== 'unix' && address.port === 0) continue
+    const place = address.scheme === 'unix' ? address.path : `${address.host.toLowerCase()} ${address.port}`
+    const first = taken.get(place)
+    if (first === undefined) taken.set(place, i)
+    else wrong({ path, message: `is the same address as listen[${first}]` })
+  }
+  return addresses
+}
+
+function checkCertificate(value: unknown, addresses: ReadonlyMap<number, ListenAddress>, wrong: Collect): void {
+  const certificate = valid(hubEntries.certificate, value)
+  if (certificate === undefined) return
+  const { ca, cert, key, identity } = certificate
+  if (key !== '' && cert === '') wrong({ path: ['certificate', 'key'], message: 'is a key without certificate.cert' })
+  if (cert !== '' && key === '') wrong({ path: ['certificate', 'cert'], message: 'has no certificate.key to it' })
+  if (identity !== 'username' && ca === '') {
+    const message = `is ${identity}, which needs certificate.ca: only a verified certificate says who a client is`
+    wrong({ path: ['certificate', 'identity'], message })
+  }
+  if (cert !== '' || key !== '') return
+  for (const [i, { scheme }] of addresses) {
+    if (scheme !== 'tls' && scheme !== 'wss') continue
+    wrong({ path: ['listen', i], message: 'needs certificate.cert and certificate.key' })
+  }
+}
+
+function checkUsernames(principals: unknown, wrong: Collect): void {
+  const seen = new Set<string>()
+  for (const [i, principal] of items(principals).entries()) {
+    const username = isRecord(principal) ? principal['username'] : undefined
+    if (typeof username !== 'string' || username === '') continue
+    if (seen.has(username)) {
+      wrong({ path: ['principals', i, 'username'], message: `username (${username}) duplicate` })
+    }
+    seen.add(username)
+  }
+}
+
+function checkPermits(file: Readonly<Record<string, unknown>>, limits: TopicLimits, wrong: Collect): void {
+  const owners = items(file['principals']).map((owner, i) => ({ owner, path: ['principals', i] }))
+  for (const { owner, path } of [...owners, { owner: file['anonymous'], path: ['anonymous'] }]) {
+    const permissions = isRecord(owner) ? validItems(permissionSchema, owner['permissions']) : []
+    for (const [i, permission] of permissions.entries()) {
+      for (const [j, permit] of (permission?.permit ?? []).entries()) {
+        const problem = topicFilterProblem(permit, limits)
+        if (problem === null) continue
+        const message = `${permission?.action} topic(${shorten(permit)}) invalid: it ${problem}`
+        wrong({ path: [...path, 'permissions', i, 'permit', j], message })
+      }
+    }
+  }
+}
+
+function checkRules(
+  rules: readonly (RuleConfig | undefined)[],
+  limits: TopicLimits,
+  dollarAllowed: boolean,
+  wrong: Collect,
+): void {
+  if (rules.length > MAX_RULES) {
+    wrong({ path: ['subscriptions'], message: `has ${rules.length} rules; ${MAX_RULES} are allowed` })
+    return
+  }
+  const forwards: { source: string; target: string; index: number }[] = []
+  const pairs = new Map<string, number>()
+  for (const [index, rule] of rules.entries()) {
+    if (rule === undefined) continue
+    const [source, target] = [rule.source.topic, rule.target.topic]
+    const path = ['subscriptions', index]
+    const sourceProblem = topicFilterProblem(source, limits)
+    if (sourceProblem !== null) {
+      const message = `source topic (${shorten(source)}) invalid: it ${sourceProblem}`
+      wrong({ path: [...path, 'source', 'topic'], message })
+    }
+    const denied = startsWithDollar(target) && !dollarAllowed
+    const targetProblem = denied ? 'begins with $, which limits.topic.dollar denies' : topicNameProblem(target, limits)
+    if (targetProblem !== null) {
+      const message = `target topic (${shorten(target)}) invalid: it ${targetProblem}`
+      wrong({ path: [...path, 'target', 'topic'], message })
+    }
+    if (sourceProblem !== null || targetProblem !== null) continue
+    const pair = `${source}\0${target}`
+    const first = pairs.get(pair)
+    if (first === undefined) {
+      pairs.set(pair, index)
+      forwards.push({ source, target, index })
+    } else {
+      const message = `duplicate source and target config: ${source} -> ${target} is subscriptions[${first}] too`
+      wrong({ path, message })
+    }
+  }
+  for (const circle of findCircles(forwards)) {
+    const steps = circle.map(i => forwards[i]).filter(forward => forward !== undefined)
+    const text = steps.map(({ source, target }) => `${source} -> ${target}`).join(', ')
+    const message = `found cycle in source and target config: ${text}`
+    wrong({ path: ['subscriptions', steps[0]?.index ?? 0], message })
+  }
+}
+
+interface Access {
+  readonly file: Readonly<Record<string, unknown>>
+  readonly addresses: ReadonlyMap<number, ListenAddress>
+  readonly principals: readonly (PrincipalConfig | undefined)[]
+  readonly anonymous: { permissions: PermissionConfig[] } | null
+  readonly circumstances: Circumstances
+}
+
+function warnOfAccess({ file, addresses, principals, anonymous, circumstances }: Access, warn: Collect): void {
+  const hasCa = valid(hubEntries.certificate, file['certificate'])?.ca !== ''
+  if (items(file['listen']).length === 0) {
+    warn({ path: ['listen'], message: 'is empty: nobody can reach the hub' })
+  } else if (items(file['principals']).length === 0 && (file['anonymous'] ?? null) === null) {
+    warn({ path: ['principals'], message: 'is empty, and there is no anonymous block: nobody can connect' })
+  }
+  for (const [i, principal] of principals.entries()) {
+    if (principal === undefined) continue
+    const path = ['principals', i]
+    const passwordPath = [...path, 'password']
+    if (principal.username === '') {
+      warn({ path, message: 'has no username: nobody can be this principal' })
+    } else if (principal.password === '' && !hasCa) {
+      const message = 'has no password, and without certificate.ca no certificate is verified: it can never connect'
+      warn({ path, message })
+    } else if (
+      circumstances.isPublicFile &&
+      principal.password !== '' &&
+      !principal.password.startsWith('$scrypt$') &&
+      !circumstances.isFromEnvironment(passwordPath)
+    ) {
+      const message = 'is plain text in a file that others than its owner may read'
+      const suggestion = 'chmod 600 the file, or replace the password by what openedge passwd prints'
+      warn({ path: passwordPath, message, suggestion })
+    }
+  }
+  if (anonymous === null || anonymous.permissions.every(({ permit }) => permit.length === 0)) return
+  for (const [i, address] of addresses) {
+    if (isLocal(address)) continue
+    const message = `is open to the network, and anyone may connect to it: anonymous has permissions`
+    warn({ path: ['listen', i], message, suggestion: 'listen on 127.0.0.1, or remove the anonymous block' })
+  }
+}
+
+function isLocal({ scheme, host }: ListenAddress): boolean {
+  return scheme === 'unix' || host === 'localhost' || host === '::1' || /^(?:::ffff:)?127\.\d+\.\d+\.\d+$/i.test(host)
+}
+
+/** The value of a schema; undefined when it is wrong, which validation reports. */
+function valid<Schema extends v.GenericSchema>(schema: Schema, value: unknown): v.InferOutput<Schema> | undefined {
+  const result = v.safeParse(schema, value)
+  return result.success ? result.output : undefined
+}
+
+/** The items of a list, each at its position; undefined where one is wrong. */
+function validItems<Schema extends v.GenericSchema>(
+  schema: Schema,
+  value: unknown,
+): (v.InferOutput<Schema> | undefined)[] {
+  return items(value).map(item => valid(schema, item))
+}
+
+function items(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : []
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function shorten(topic: string): string {
+  return topic.length > 100 ? `${topic.slice(0, 100)}...` : topic
+}

@@ -1,0 +1,96 @@
+import { isIP, isIPv6 } from 'node:net'
+import { GatewayError } from '../common/index.ts'
+import { nearestKey } from './nearest-key.ts'
+
+/** An address to accept connections on. */
+export interface ListenAddress {
+  readonly scheme: 'tcp' | 'tls' | 'ws' | 'wss' | 'unix'
+  /** Name or IP address, IPv6 without brackets; empty for every address of the machine and for `unix`. */
+  readonly host: string
+  /** 0 for a free port, and for `unix`. */
+  readonly port: number
+  /** The path of a WebSocket URL, which may be empty; of `unix`, the path of the socket in the file system. */
+  readonly path: string
+  /** As it was written. */
+  readonly url: string
+}
+
+const SCHEMES: ReadonlyMap<string, ListenAddress['scheme']> = new Map([
+  ['tcp', 'tcp'],
+  ['mqtt', 'tcp'],
+  ['ssl', 'tls'],
+  ['tls', 'tls'],
+  ['mqtts', 'tls'],
+  ['ws', 'ws'],
+  ['wss', 'wss'],
+  ['unix', 'unix'],
+])
+
+const URL_PARTS = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/(.*)$/s
+const AUTHORITY = /^(\[[^\]]*\]|[^:/]*)(?::([^/]*))?(\/.*)?$/s
+const HOST_NAME =
+  /^(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$/
+/** What fits into the address of a unix socket on Linux, without the null at its end. */
+const MAX_SOCKET_PATH = 107
+
+/**
+ * Reads a URL to listen on, such as `tcp://0.0.0.0:1883`, `ssl://:8883`, `ws://[::1]:8083/mqtt` or `unix:///run/hub.sock`.
+ *
+ * @throws GatewayError `ERR_CONFIG_LISTEN_URL` that says what is wrong with it
+ */
+export function parseListenUrl(url: string): ListenAddress {
+  const address = readListenUrl(url)
+  if (typeof address === 'string') throw new GatewayError('ERR_CONFIG_LISTEN_URL', `${url}: ${address}`)
+  return address
+}
+
+/** The address, or what is wrong with `url`. */
+export function readListenUrl(url: string): ListenAddress | string {
+  if (url === '') return 'is empty'
+  if (/[\s\p{Cc}]/u.test(url)) return 'has white space or a control character in it'
+  const [, schemeText, rest] = URL_PARTS.exec(url) ?? []
+  if (schemeText === undefined || rest === undefined) return `is no URL; write for instance tcp://${url}`
+  const scheme = SCHEMES.get(schemeText.toLowerCase())
+  if (scheme === undefined) return unknownScheme(schemeText)
+  return scheme === 'unix' ? readUnix(url, rest) : readAuthority(url, scheme, rest)
+}
+
+function readUnix(url: string, path: string): ListenAddress | string {
+  if (path === '' || path.endsWith('/')) return 'has no path of a socket; write for instance unix:///run/openedge.sock'
+  const bytes = Buffer.byteLength(path)
+  if (bytes > MAX_SOCKET_PATH) return `has a path of ${bytes} bytes; a unix socket takes ${MAX_SOCKET_PATH}`
+  return { scheme: 'unix', host: '', port: 0, path, url }
+}
+
+function readAuthority(url: string, scheme: ListenAddress['scheme'], rest: string): ListenAddress | string {
+  if (/[?#@]/.test(rest)) return 'has a user, a query or a fragment in it, which mean nothing to a listener'
+  const [, hostText = '', portText, path = ''] = AUTHORITY.exec(rest) ?? []
+  if (!AUTHORITY.test(rest)) return 'has no host and port'
+  const host = readHost(hostText)
+  if (host === null) return `has no valid host: ${hostText}`
+  if (portText === undefined || portText === '') return 'has no port; write :1883, or :0 for a free one'
+  // Without brackets an IPv6 address can't be told from its port.
+  if (portText.includes(':')) return 'has an IPv6 address without brackets; write for instance tcp://[::1]:1883'
+  const port = /^\d{1,5}$/.test(portText) ? Number(portText) : Number.NaN
+  if (!(port <= 65_535)) return `has port ${portText}; a port is 0 to 65535`
+  const isWeb = scheme === 'ws' || scheme === 'wss'
+  if (!isWeb && path !== '' && path !== '/') return `has the path ${path}, which means nothing to ${scheme}`
+  return { scheme, host, port, path: isWeb ? path : '', url }
+}
+
+function readHost(text: string): string | null {
+  if (text === '') return ''
+  if (text.startsWith('[')) {
+    const address = text.slice(1, -1)
+    return isIPv6(address) ? address : null
+  }
+  // A name of digits and dots only is an IP address that is wrong.
+  if (isIP(text) === 0 && (/^[\d.]+$/.test(text) || !HOST_NAME.test(text))) return null
+  return text
+}
+
+function unknownScheme(scheme: string): string {
+  const nearest = nearestKey(scheme, SCHEMES.keys())
+  const known = [...SCHEMES.keys()].join(', ')
+  return `has the unknown scheme ${scheme}; ${nearest === null ? `known are ${known}` : `did you mean ${nearest}?`}`
+}

@@ -1,0 +1,203 @@
+import * as v from 'valibot'
+import {
+  DURATION_PATTERN,
+  formatDuration,
+  formatSize,
+  nanosToMs,
+  parseDuration,
+  parseSize,
+  SIZE_PATTERN,
+} from '../../common/index.ts'
+
+/** Whether a running hub can take over a changed value, or has to be started again. */
+export type Reload = 'hot' | 'restart'
+
+/** What each key says of itself; the reference page and the JSON Schema are made of it. */
+export interface FieldMetadata {
+  /** Meaning, unit and what zero means. */
+  readonly description: string
+  /** How people write the default; `none` and `required` are no values. */
+  readonly defaultText: string
+  readonly reload: Reload
+  /** In the words of the reference page. */
+  readonly kind: string
+}
+
+interface About {
+  readonly description: string
+  readonly reload: Reload
+}
+
+/** Longest delay that a timer of Node.js takes: a longer one would fire at once. */
+export const MAX_TIMER = '596h'
+
+// Zero of a key that OpenEdge knows means its default there, and so it does here. Keys that OpenEdge does not know
+// say for themselves what zero means, and are made with `zero: 'kept'`.
+type Zero = 'default' | 'kept'
+
+/** Text. Empty means the default. */
+export function text(about: About & { default?: string; kind?: string }) {
+  const fallback = about.default ?? ''
+  return v.pipe(
+    v.nullish(v.string(wrongText), fallback),
+    v.metadata({ kind: about.kind ?? 'text', defaultText: fallback === '' ? 'none' : fallback, ...pick(about) }),
+    v.transform(value => (value === '' ? fallback : value)),
+  )
+}
+
+/** One of a few words. Empty means the default. */
+export function choice<const Option extends string>(
+  options: readonly [Option, ...Option[]],
+  about: About & { default: NoInfer<Option> },
+) {
+  const isOption = (value: string | null): value is Option => options.some(option => option === value)
+  return v.pipe(
+    v.nullish(v.picklist([...options, ''], wrongChoice(options)), about.default),
+    v.metadata({ kind: options.join(' \\| '), defaultText: about.default, ...pick(about) }),
+    v.transform((value): Option => (isOption(value) ? value : about.default)),
+  )
+}
+
+/** A whole number. */
+export function count(about: About & { default: number; min?: number; max?: number; zero?: Zero }) {
+  const min = about.min ?? 0
+  const max = about.max ?? 2_147_483_647
+  const zeroIsDefault = about.zero !== 'kept'
+  const wrong = `must be a whole number, ${range(String(min), String(max))}`
+  return v.pipe(
+    v.nullish(
+      v.pipe(
+        v.number(issue => `must be a whole number, got ${show(issue.input)}`),
+        v.integer(issue => `must be a whole number, got ${show(issue.input)}`),
+        v.minValue(zeroIsDefault ? Math.min(min, 0) : min, issue => `${wrong}; got ${show(issue.input)}`),
+        v.maxValue(max, issue => `${wrong}; got ${show(issue.input)}`),
+      ),
+      about.default,
+    ),
+    v.metadata({ kind: `number ${min}..${max}`, defaultText: String(about.default), ...pick(about) }),
+    v.transform(value => (zeroIsDefault && value === 0 ? about.default : value)),
+  )
+}
+
+/** A duration, in milliseconds for the program. `min` and `max` are inclusive. */
+export function duration(about: About & { default: string; min?: string; max?: string; zero?: Zero }) {
+  const fallback = parseDuration(about.default) ?? 0
+  const min = parseDuration(about.min ?? '0') ?? 0
+  const max = parseDuration(about.max ?? MAX_TIMER) ?? 0
+  const zeroIs = about.zero ?? 'default'
+  return v.pipe(
+    v.nullish(
+      v.union(
+        [
+          v.pipe(v.string(), v.regex(new RegExp(DURATION_PATTERN), wrongDuration)),
+          v.pipe(v.number(), v.integer(wrongDuration)),
+        ],
+        wrongDuration,
+      ),
+      about.default,
+    ),
+    v.metadata({ kind: 'duration', defaultText: about.default, ...pick(about) }),
+    v.rawTransform(({ dataset, addIssue, NEVER }) => {
+      const { value } = dataset
+      const ms = typeof value === 'number' ? nanosToMs(value) : parseDuration(value)
+      if (ms === null) {
+        addIssue({ message: `${show(value)} is longer than a duration can be` })
+        return NEVER
+      }
+      if (ms === 0 && zeroIs === 'default') return fallback
+      if (ms === 0 && zeroIs === 'kept') return 0
+      if (ms >= min && ms <= max) return ms
+      const hint = typeof value === 'number' ? `; a bare number counts nanoseconds, write ${value}s for seconds` : ''
+      const allowed = `${formatDuration(min)} to ${formatDuration(max)}`
+      addIssue({ message: `must be ${allowed}; got ${formatDuration(ms)}${hint}` })
+      return NEVER
+    }),
+  )
+}
+
+/** A size, in bytes for the program. */
+export function size(about: About & { default: string; min?: number; max?: number; zero?: Zero }) {
+  const fallback = parseSize(about.default) ?? 0
+  const min = about.min ?? 0
+  const max = about.max ?? Number.MAX_SAFE_INTEGER
+  const zeroIsDefault = about.zero !== 'kept'
+  return v.pipe(
+    v.nullish(
+      v.union(
+        [
+          v.pipe(v.string(), v.regex(new RegExp(SIZE_PATTERN), wrongSize)),
+          v.pipe(v.number(), v.minValue(0, wrongSize), v.maxValue(Number.MAX_SAFE_INTEGER, wrongSize)),
+        ],
+        wrongSize,
+      ),
+      about.default,
+    ),
+    v.metadata({ kind: 'size', defaultText: about.default, ...pick(about) }),
+    v.rawTransform(({ dataset, addIssue, NEVER }) => {
+      const { value } = dataset
+      const bytes = typeof value === 'number' ? Math.floor(value) : parseSize(value)
+      if (bytes === 0 && zeroIsDefault) return fallback
+      if (bytes !== null && bytes >= min && bytes <= max) return bytes
+      addIssue({ message: `must be ${formatSize(min)} to ${formatSize(max)} bytes; got ${show(value)}` })
+      return NEVER
+    }),
+  )
+}
+
+/** Keys below one key. Absent and empty mean all defaults. */
+export function block<Entries extends v.ObjectEntries>(entries: Entries, description: string) {
+  const schema = v.object(entries, wrongBlock)
+  // True of every block of ours: no key of a block is required.
+  const allDefaults = {} as v.InferInput<typeof schema>
+  return v.pipe(v.nullish(schema, allDefaults), v.metadata({ description }))
+}
+
+/** A list. Absent and empty mean none. */
+export function list<Item extends v.GenericSchema>(item: Item, about: About & { kind: string }) {
+  return v.pipe(
+    v.nullish(
+      v.array(item, issue => `must be a list, got ${show(issue.input)}`),
+      [],
+    ),
+    v.metadata({ kind: about.kind, defaultText: 'none', ...pick(about) }),
+  )
+}
+
+export function wrongBlock(issue: v.BaseIssue<unknown>): string {
+  // Valibot reports an absent key of an object as an issue of the object whose path ends in that key.
+  return issue.received === 'undefined' ? 'is missing' : `must be a block of keys, got ${show(issue.input)}`
+}
+
+/** What a message says of a wrong value. Never used for text: that may be a secret. */
+export function show(value: unknown): string {
+  if (value === null || value === undefined || value === '') return 'nothing'
+  if (Array.isArray(value)) return 'a list'
+  if (typeof value === 'object') return 'a block of keys'
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  if (typeof value !== 'string') return `a ${typeof value}`
+  return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}...` : value)
+}
+
+function wrongText(issue: v.BaseIssue<unknown>): string {
+  return `must be text, got ${typeof issue.input === 'object' ? show(issue.input) : `a ${typeof issue.input}`}`
+}
+
+function wrongChoice(options: readonly string[]): (issue: v.BaseIssue<unknown>) => string {
+  return issue => `must be ${options.join(' or ')}, got ${show(issue.input)}`
+}
+
+function wrongDuration(issue: v.BaseIssue<unknown>): string {
+  return `must be a duration such as 500ms, 20s or 1h30m, got ${show(issue.input)}`
+}
+
+function wrongSize(issue: v.BaseIssue<unknown>): string {
+  return `must be a size such as 512, 32k or 16m, got ${show(issue.input)}`
+}
+
+function range(min: string, max: string): string {
+  return `${min} to ${max}`
+}
+
+function pick(about: About): About {
+  return { description: about.description, reload: about.reload }
+}

@@ -1,0 +1,40 @@
+import { parseHubConfig, ConfigError, defaultHubConfig } from '../src/config/index.ts'
+function t(name: string, text: string, env = {}, more = {}) {
+  const start = performance.now()
+  let out = ''
+  try { const r = parseHubConfig(text, {file:'f.yml', env, ...more}); out = 'ok ' + r.warnings.length } catch (e) { if (e instanceof ConfigError) out = `${e.problems.length} ${e.message.slice(0,200)}`; else throw e }
+  console.log(name, text.length, Math.round(performance.now()-start)+' ms', out)
+}
+const M = 1024*1024-100
+const fill = (f: (i:number)=>string, pre='') => { let s=pre; let i=0; const parts=[s]; let n=s.length; for(;;){const p=f(i++); if(n+p.length>M) break; parts.push(p); n+=p.length}; return parts.join('') }
+t('keys', fill(i=>`k${i}: 1\n`))
+t('list', '- a')
+t('nest', '['.repeat(100000))
+t('nest2', 'a: '+'['.repeat(M/2)+']'.repeat(M/2))
+t('nestmap', fill(i=>' '.repeat(i)+'a:\n'))
+t('aliases', fill(()=>'*a, ', 'x: &a 1\nlisten: [')+']')
+t('bomb', 'a: &a [x,x,x,x,x,x,x,x,x,x]\n' + ['b','c','d','e','f','g','h','i'].map((k,i)=>`${k}: &${k} [${('*'+'abcdefgh'[i]+',').repeat(9)}]`).join('\n') + '\nlisten: *i')
+t('permbomb', fill(()=>'a,', 'x: &a [')+']\nprincipals: [{permissions: &p [{action: pub, permit: *a},{action: pub, permit: *a},{action: pub, permit: *a}]}, {permissions: *p}]')
+t('anchors', fill(i=>`- &a${i} x\n`, 'listen:\n'))
+t('rules', 'subscriptions:\n'+Array.from({length:10000},(_, i)=>`- {source: {topic: a${i}/+}, target: {topic: b${i}}}`).join('\n'))
+t('cycle', 'subscriptions:\n'+Array.from({length:10000},(_, i)=>`- {source: {topic: a${i}}, target: {topic: a${i+1}}}`).join('\n'))
+t('cycledense', 'subscriptions:\n'+Array.from({length:9999},(_, i)=>`- {source: {topic: +/${'+/'.repeat(i%5)}#}, target: {topic: a/b/c/d/e/f/g/${i}}}`).join('\n'))
+t('listen', fill(i=>`- tcp://h${i}:1\n`, 'listen:\n'))
+t('users', fill(i=>`- {username: u${i}}\n`, 'principals:\n'))
+t('vars', 'listen: ["'+'${A}'.repeat(200000)+'"]', {A: 'x'})
+t('dollar', '${'.repeat(M/2))
+t('dollar2', '${A:-'.repeat(M/5))
+t('braces', '{{.'.repeat(M/3))
+t('spaces', '{{'+' '.repeat(M))
+t('quotes', '"'.repeat(M))
+t('colons', ': '.repeat(M/2))
+t('q', '? '.repeat(M/2))
+t('dash', '- '.repeat(M/2))
+t('bang', '!'.repeat(M))
+t('amp', '&a '.repeat(M/3))
+t('merge', 'a: &a {<<: *a}\nlogger: *a\n')
+t('merge2', 'a: &a {max: 3}\nlogger: &l {<<: *l}\nmessage: {length: {<<: [*a, *a]}}')
+t('docs', '---\n'.repeat(M/4))
+t('comments', '#\n'.repeat(M/2))
+t('crlf', 'listen:\r\n  - tcp://:1\r\n')
+t('bom', '\ufefflisten:\n  - tcp://:1\n')
