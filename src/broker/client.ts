@@ -5,6 +5,7 @@ import type { Principal } from '../auth/index.ts'
 import { GatewayError } from '../common/index.ts'
 import { messageOf, packetOf } from './aedes-packets.ts'
 import { Connection } from './connection.ts'
+import { handleAcknowledgement } from './handlers/acknowledgements.ts'
 import { handlePacket } from './handlers/index.ts'
 import { handleHookedPublish } from './handlers/publish.ts'
 import { applySubscribe, type SubscribeRequest } from './handlers/subscribe.ts'
@@ -15,7 +16,7 @@ import { ProtocolError } from './protocol-error.ts'
 import type { Route } from './route.ts'
 import type { Session } from './session.ts'
 import type { Peer } from './transport.ts'
-import { CONNECT } from './wire.ts'
+import { CONNECT, PUBACK, PUBACK_BYTE } from './wire.ts'
 
 /** Calls back when done. */
 type Done = (error?: Error) => void
@@ -100,6 +101,11 @@ export class Client extends Connection {
   onPacket(chunk: Buffer, start: number, body: number, end: number): boolean {
     this.lastPacket = this.state.now
     this.hub.dispatch.flush()
+    // The commonest control packet: a well-formed PUBACK.
+    if (chunk[start] === PUBACK_BYTE && end - body === 2 && this.connected) {
+      const packetId = ((chunk[body] as number) << 8) | (chunk[body + 1] as number)
+      if (packetId !== 0) return handleAcknowledgement(this, PUBACK, packetId)
+    }
     if ((chunk[start] as number) >> 4 !== CONNECT && !this.connected && !this.connecting)
       return this.#refuse('only connect packet is allowed before auth [MQTT-3.1.0-1]')
     return handlePacket(this, chunk, start, body, end) && !this.closed
@@ -216,7 +222,7 @@ export class Client extends Connection {
       session.retry(now - retryIntervalMs)
       if (now - this.#ownedAt >= OWN_AFTER_MS) {
         this.#ownedAt = now
-        session.ownInflight()
+        session.own()
       }
     }
   }

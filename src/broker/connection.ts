@@ -73,7 +73,7 @@ export abstract class Connection extends EventEmitter implements Flushable, Pack
   /** Writes the output now. */
   flush(): void {
     this.#dirty = false
-    if (this.blocked || this.output.size === 0 || this.conn.destroyed) return
+    if (this.blocked || this.output.size === 0) return
     this.state.counters.bytesSent += this.output.size
     if (this.output.writeTo(this.conn)) {
       if (!this.closed) this.onWritable()
@@ -120,6 +120,7 @@ export abstract class Connection extends EventEmitter implements Flushable, Pack
 
   receiveChunk(chunk: Buffer): void {
     if (this.closed) return // what comes behind the end is read and thrown away, so that the peer can finish
+    this.state.tick()
     this.beforeRead()
     if (!this.#reader.read(chunk) || (this.blocked && this.output.size > PAUSE_ABOVE)) {
       this.#paused = true

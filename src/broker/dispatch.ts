@@ -5,9 +5,7 @@ import type { RetainedStore } from './retained.ts'
 import { isTopic, type Route, type RouteCache } from './route.ts'
 import { Run } from './run.ts'
 import type { HubState } from './state.ts'
-
-const PUBACK_BYTE = 0x40
-const PUBREC_BYTE = 0x50
+import { PUBACK_BYTE, PUBREC_BYTE } from './wire.ts'
 
 /** The publisher, as far as routing needs it. */
 export interface Publisher {

@@ -32,8 +32,9 @@ import { publishOrphanedWills, publishWill } from './wills.ts'
 
 type Done = (error?: Error) => void
 
-/** How exact time limits are. Milliseconds. */
-const SWEEP_MS = 500
+/** How late a time limit may be noticed: a fifth of the shortest, within these bounds. Milliseconds. */
+const SWEEP_FROM_MS = 20
+const SWEEP_UP_TO_MS = 250
 const SYS = '$SYS/'
 
 /**
@@ -119,7 +120,7 @@ export class Hub extends Aedes {
         done()
       })
     }
-    const sweep = setInterval(() => this.#sweep(), SWEEP_MS)
+    const sweep = setInterval(() => this.#sweep(), this.#sweepInterval())
     const beat = setInterval(() => this.announce('heartbeat', () => this.id), heartbeatInterval)
     this.#timers = [sweep.unref(), beat.unref()]
     if (this.link !== null) {
@@ -387,6 +388,12 @@ export class Hub extends Aedes {
   #storeFailed(clientId: string, error: Error): void {
     this.log.warn({ clientId, err: error }, 'store.failed')
     this.clients[clientId]?.fail(error)
+  }
+
+  #sweepInterval(): number {
+    const { connectTimeoutMs, retryIntervalMs, drainTimeoutMs } = this.state.settings
+    const shortest = Math.min(connectTimeoutMs, retryIntervalMs, drainTimeoutMs || connectTimeoutMs)
+    return Math.min(Math.max(shortest / 5, SWEEP_FROM_MS), SWEEP_UP_TO_MS)
   }
 
   #sweep(): void {

@@ -34,6 +34,10 @@ export class Inflight {
     this.#limit = Math.min(limit, 65_534)
   }
 
+  get isEmpty(): boolean {
+    return this.#head === this.#tail
+  }
+
   /** Places taken, counting acknowledged ones behind an unacknowledged one. */
   get length(): number {
     return this.#tail - this.#head
@@ -120,6 +124,15 @@ export class Inflight {
       const slot = index & this.#mask
       const state = this.#states[slot] as number
       if (state !== FREE) visit((index % 65_535) + 1, state, this.#messages[slot] as Message | null)
+    }
+  }
+
+  /** Frees the places of messages that are not to be sent again. */
+  forget(unwanted: (message: Message) => boolean): void {
+    for (let index = this.#head; index < this.#tail; index++) {
+      const slot = index & this.#mask
+      const message = this.#messages[slot]
+      if (message && unwanted(message)) this.#finish(slot)
     }
   }
 

@@ -45,6 +45,11 @@ export class MessageQueue {
     return message
   }
 
+  /** Moves all messages into memory of their own. */
+  own(): void {
+    for (let i = 0; i < this.#length; i++) this.#messages[(this.#head + i) & this.#mask]?.own()
+  }
+
   #grow(): void {
     const capacity = Math.max(FIRST_CAPACITY, (this.#mask + 1) * 2)
     const messages: (Message | null)[] = new Array<Message | null>(capacity).fill(null)

@@ -1,4 +1,4 @@
-import { byteLengthOfRemaining, writeRemaining } from './wire.ts'
+import { byteLengthOfRemaining, copyBytes, writeRemaining } from './wire.ts'
 
 /**
  * An application message as it lies in some buffer: where its topic and payload are, not a copy of them. Fan-out
@@ -93,12 +93,30 @@ export class Message {
     const topicEnd = this.topicAt + 2 + this.topicLength
     into[at] = 0x30 | (dup ? 8 : 0) | (qos << 1) | (this.retain ? 1 : 0)
     let next = writeRemaining(into, at + 1, this.size + (qos > 0 ? 2 : 0))
-    this.bytes.copy(into, next, this.topicAt, topicEnd)
+    copyBytes(this.bytes, this.topicAt, topicEnd, into, next)
     next += topicEnd - this.topicAt
     if (qos > 0) {
       into[next++] = packetId >> 8
       into[next++] = packetId & 0xff
     }
     return next
+  }
+
+  /** Writes the whole PUBLISH packet, of packetLength(qos) bytes, at `at`. */
+  writeTo(into: Buffer, at: number, qos: number, dup: boolean, packetId: number): void {
+    const idBytes = qos > 0 ? 2 : 0
+    if (this.payloadAt - this.topicAt - 2 - this.topicLength !== idBytes) {
+      copyBytes(this.bytes, this.payloadAt, this.end, into, this.writeHead(into, at, qos, dup, packetId))
+      return
+    }
+    // Topic, identifier and payload lie as they go out: one copy, then the identifier.
+    into[at] = 0x30 | (dup ? 8 : 0) | (qos << 1) | (this.retain ? 1 : 0)
+    const body = writeRemaining(into, at + 1, this.end - this.topicAt)
+    copyBytes(this.bytes, this.topicAt, this.end, into, body)
+    if (qos > 0) {
+      const idAt = body + this.payloadAt - this.topicAt - 2
+      into[idAt] = packetId >> 8
+      into[idAt + 1] = packetId & 0xff
+    }
   }
 }

@@ -1,12 +1,10 @@
 import type { Duplex } from 'node:stream'
 import { type ChunkPool, SMALL_CHUNK } from './chunk-pool.ts'
 import type { Message } from './message.ts'
+import { copyBytes } from './wire.ts'
 
 /** From here on bytes are handed over by reference: copying them costs more than one more buffer in the write. */
 const REFERENCE_FROM = 8192
-/** Shorter copies are faster as a loop than through the typed array's machinery. */
-const LOOP_UP_TO = 48
-
 /**
  * What one connection has to say in this turn of the event loop, gathered so that it leaves in one write. The first
  * bytes of a turn are only referred to: when nothing follows, they are written from where they lie. An idle
@@ -83,18 +81,23 @@ export class Output {
       return
     }
     const at = this.reserve(head + payload)
-    const payloadTo = message.writeHead(this.chunk as Buffer, at, qos, dup, packetId)
-    copyBytes(message.bytes, message.payloadAt, message.end, this.chunk as Buffer, payloadTo)
+    message.writeTo(this.chunk as Buffer, at, qos, dup, packetId)
   }
 
   /**
    * Writes all that waits. Returns false when the stream asks to wait for 'drain' and does hold bytes.
    */
   writeTo(stream: Duplex): boolean {
+    if (this.#reference !== null && this.#parts === null && this.chunk === null) {
+      const source = this.#reference
+      const whole = this.#start === 0 && this.#end === source.length
+      const goOn = stream.write(whole ? source : source.subarray(this.#start, this.#end))
+      this.#reference = null
+      this.size = 0
+      return goOn || stream.writableLength === 0
+    }
     let goOn = true
-    if (this.#reference !== null) {
-      goOn = stream.write(this.#reference.subarray(this.#start, this.#end))
-    } else if (this.#parts === null) {
+    if (this.#parts === null) {
       if (this.chunk !== null) goOn = stream.write(this.chunk.subarray(0, this.used))
     } else {
       stream.cork()
@@ -103,8 +106,9 @@ export class Output {
       stream.uncork()
       goOn = !stream.writableNeedDrain
     }
-    this.#release(this.#reusable && stream.writableLength === 0)
-    return goOn || stream.writableLength === 0
+    const taken = stream.writableLength === 0
+    this.#release(this.#reusable && taken)
+    return goOn || taken
   }
 
   /** Forgets what waits. */
@@ -170,13 +174,4 @@ export class Output {
     if (this.used > 0) this.#parts.push(chunk.subarray(0, this.used))
     this.used = 0
   }
-}
-
-/** Copies source[start..end) to target[at..). */
-export function copyBytes(source: Buffer, start: number, end: number, target: Buffer, at: number): void {
-  if (end - start > LOOP_UP_TO) {
-    source.copy(target, at, start, end)
-    return
-  }
-  for (let i = start, j = at; i < end; i++, j++) target[j] = source[i] as number
 }

@@ -42,13 +42,14 @@ export class HubService implements Service {
     const { certificate, limits, listen, message } = this.#config
     const hub = await createHub({ config: this.#config, log: this.#log })
     try {
-      const tls = certificate.key === '' ? undefined : await readTlsMaterial(certificate, this.#baseDir)
+      const tls = readTlsMaterial(certificate, this.#baseDir)
       const listeners = createListeners(listen.map(parseListenUrl), {
         accept: (stream, peer, request) => {
           hub.accept(stream, peer, request)
         },
         maxConnections: () => hub.connections < limits.connections,
-        maxFrameBytes: Math.max(message.maxBytes, 1_048_576),
+        // A client that is not known yet may fill one frame; several packets in one are usual.
+        maxFrameBytes: Math.max(4 * message.maxBytes, 65_536),
         log: this.#log,
         ...(tls !== undefined && { tls }),
       })

@@ -2,14 +2,15 @@ import { FREE, Inflight, WAITS_PUBACK, WAITS_PUBCOMP, WAITS_PUBREC } from './inf
 import type { Message } from './message.ts'
 import { MessageQueue } from './message-queue.ts'
 import type { Output } from './output.ts'
-import { copyBytes } from './output.ts'
 import type { Run } from './run.ts'
 import type { HubState } from './state.ts'
+import { copyBytes, PUBREL_BYTE } from './wire.ts'
 
 /** Output of one turn above this is written at once, so that a flood within one turn stays bounded. */
 export const FLUSH_FROM = 262_144
 
-const PUBREL_BYTE = 0x62 // type 6, reserved flags 0010 [MQTT-3.6.1-1]
+/** This many queued messages of a connected client may stay in the chunk they came in until the next sweep. */
+const NEAR = 256
 
 /** The connection of a session, as far as delivery needs it. */
 export interface Receiver {
@@ -42,6 +43,7 @@ export class Session {
   #queue: MessageQueue | null = null
   /** QoS 2 packet identifiers whose PUBREL has not come. */
   #receipts: Set<number> | null = null
+  #hasRetried = false
 
   constructor(clientId: string, clean: boolean, state: HubState) {
     this.clientId = clientId
@@ -63,7 +65,11 @@ export class Session {
   deliver(message: Message, qos: number): void {
     const receiver = this.receiver
     if (qos === 0) {
-      if (receiver === null) return // QoS 0 is never kept for an absent client
+      if (receiver === null) {
+        // Published with QoS 0 it is gone; with more it waits, as in OpenEdge, even for a subscription of QoS 0.
+        if (message.qos > 0 && !this.clean) this.#enqueue(message, 0, false)
+        return
+      }
       if (this.queued > 0) this.#enqueueQos0(message)
       else if (this.#admitsQos0(receiver, message.size, 1)) this.#send(receiver, message, 0)
       return
@@ -83,11 +89,13 @@ export class Session {
     else this.#send(receiver, message, qos)
   }
 
-  /** Delivers a run of QoS 0 packets of one topic as they came; they lie one behind the other in `source`. */
+  /** Delivers a run at QoS 0; its packets lie one behind the other in `source`. */
   deliverBytes(source: Buffer, start: number, end: number, run: Run): void {
     const receiver = this.receiver
-    if (receiver === null) return
-    if (this.queued > 0) {
+    if (receiver === null) {
+      if (run.qos === 0 || this.clean) return
+      for (let i = 0; i < run.count; i++) this.deliver(run.message(i), 0)
+    } else if (this.queued > 0) {
       for (let i = 0; i < run.count; i++) this.#enqueueQos0(run.message(i))
     } else if (this.#admitsQos0(receiver, end - start, run.count)) {
       receiver.output.append(source, start, end, receiver.blocked)
@@ -99,24 +107,26 @@ export class Session {
   deliverRun(run: Run): void {
     const receiver = this.receiver
     const window = this.#window()
-    if (receiver === null || receiver.blocked || this.queued > 0 || window.free < run.count) {
-      for (let i = 0; i < run.count; i++) this.deliver(run.message(i), 1)
-      return
+    // As many as the window takes go at once; the others wait in the queue.
+    const count = receiver === null || receiver.blocked || this.queued > 0 ? 0 : Math.min(window.free, run.count)
+    if (receiver !== null && count > 0) {
+      const { source, start, idAt } = run
+      const end = count < run.count ? (run.at[count] as number) : run.end
+      const now = this.#state.now
+      const output = receiver.output
+      const at = output.reserve(end - start)
+      const chunk = output.chunk as Buffer
+      copyBytes(source, start, end, chunk, at)
+      const shift = at - start
+      for (let i = 0; i < count; i++) {
+        const id = window.push(run.message(i), WAITS_PUBACK, now)
+        const to = (idAt[i] as number) + shift
+        chunk[to] = id >> 8
+        chunk[to + 1] = id & 0xff
+      }
+      this.#written(receiver, count)
     }
-    const { source, start, end, count, idAt } = run
-    const now = this.#state.now
-    const output = receiver.output
-    const at = output.reserve(end - start)
-    const chunk = output.chunk as Buffer
-    copyBytes(source, start, end, chunk, at)
-    const shift = at - start
-    for (let i = 0; i < count; i++) {
-      const id = window.push(run.message(i), WAITS_PUBACK, now)
-      const to = (idAt[i] as number) + shift
-      chunk[to] = id >> 8
-      chunk[to + 1] = id & 0xff
-    }
-    this.#written(receiver, count)
+    for (let i = count; i < run.count; i++) this.deliver(run.message(i), 1)
   }
 
   /** The client is there (again): sends what was not acknowledged, in order, then what waited [MQTT-4.4.0-1]. */
@@ -137,12 +147,14 @@ export class Session {
   /** The connection ended; what is kept moves into memory of its own. */
   detach(): void {
     this.receiver = null
-    this.ownInflight()
+    this.own()
   }
 
-  /** Frees the input chunks that unacknowledged messages still point into. */
-  ownInflight(): void {
+  /** Frees the input chunks that waiting messages still point into. */
+  own(): void {
     this.#inflight?.forEach((_id, _state, message) => message?.own())
+    if (this.#queue?.length === 0) this.#queue = null
+    else this.#queue?.own()
   }
 
   /** Moves waiting messages into the window and onto the wire as far as both have room. */
@@ -155,7 +167,6 @@ export class Session {
       if (qos > 0 && this.#window().free <= 0) break
       this.#send(receiver, queue.shift() as Message, qos)
     }
-    if (queue.length === 0) this.#queue = null
   }
 
   /** PUBACK from the client. */
@@ -163,7 +174,10 @@ export class Session {
     const window = this.#inflight
     if (window === null) return null
     const message = window.messageOf(packetId)
-    return window.acknowledge(packetId) ? message : null
+    if (!window.acknowledge(packetId)) return null
+    // Once the client is behind, the next overdue message does not wait for the sweep.
+    if (this.#hasRetried) this.retry(this.#state.now - this.#state.settings.retryIntervalMs)
+    return message
   }
 
   /** PUBREC from the client. Returns the message when the handshake moved on. */
@@ -214,12 +228,14 @@ export class Session {
    * connection stands.
    */
   retry(before: number): void {
+    if (this.#inflight?.isEmpty ?? true) this.#hasRetried = false
     const receiver = this.receiver
     const window = this.#inflight
     if (receiver === null || window === null || receiver.blocked) return
     const packetId = window.overdue(before)
     if (packetId === 0) return
     window.resent(packetId, this.#state.now)
+    this.#hasRetried = true
     const state = window.stateOf(packetId)
     const message = window.messageOf(packetId)
     if (state === WAITS_PUBCOMP) receiver.output.acknowledge(PUBREL_BYTE, packetId)
@@ -235,6 +251,18 @@ export class Session {
   /** Puts back a message that an earlier life of this session had not sent. */
   restoreQueued(message: Message, qos: number): void {
     this.#enqueue(message, qos, false)
+  }
+
+  /** Forgets the messages whose topics the client may no longer hear. Before attach(). */
+  keepOnly(mayHear: (topic: string) => boolean): void {
+    this.#inflight?.forget(message => !mayHear(message.topic))
+    const queue = this.#queue
+    if (queue === null) return
+    for (let i = queue.length; i > 0; i--) {
+      const qos = queue.peekQos()
+      const message = queue.shift() as Message
+      if (mayHear(message.topic)) queue.push(message, qos, false)
+    }
   }
 
   /** Forgets all messages on their way to the client. */
@@ -295,7 +323,8 @@ export class Session {
   #enqueue(message: Message, qos: number, exempt: boolean): void {
     this.#queue ??= new MessageQueue()
     const queue = this.#queue
-    message.own()
+    // Near a connected client a message soon goes on; farther back it must not pin the chunk it came in.
+    if (this.receiver === null || queue.length >= NEAR) message.own()
     queue.push(message, qos, exempt)
     if (exempt) return
     const { queueMessages, queueBytes } = this.#state.settings

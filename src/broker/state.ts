@@ -24,7 +24,7 @@ export class HubState {
   readonly pool = new ChunkPool()
   /** Raised by whatever makes a cached Route wrong: a subscription, a session that ends, a permission. */
   epoch = 0
-  /** Milliseconds of a monotonic clock, refreshed by the sweep: exact enough for time limits, free to read. */
+  /** Milliseconds of a monotonic clock, refreshed with every chunk that is read and by the sweep: free to read. */
   now = 0
   observer: DeliveryObserver | null = null
   #dirty: Flushable[] = []

@@ -10,6 +10,12 @@ export const UNSUBSCRIBE = 10
 export const PINGREQ = 12
 export const DISCONNECT = 14
 
+/** First bytes of the acknowledgements, with their reserved flags (section 2.2.2). */
+export const PUBACK_BYTE = 0x40
+export const PUBREC_BYTE = 0x50
+export const PUBREL_BYTE = 0x62 // [MQTT-3.6.1-1]
+export const PUBCOMP_BYTE = 0x70
+
 /** The whole PINGRESP packet. */
 export const PINGRESP: Buffer = Buffer.from([0xd0, 0])
 
@@ -33,4 +39,16 @@ export function writeRemaining(into: Uint8Array, at: number, length: number): nu
   }
   into[next++] = rest
   return next
+}
+
+/** Shorter copies are faster as a loop than through the typed array's machinery. */
+const LOOP_UP_TO = 48
+
+/** Copies source[start..end) to target[at..). */
+export function copyBytes(source: Buffer, start: number, end: number, target: Buffer, at: number): void {
+  if (end - start > LOOP_UP_TO) {
+    source.copy(target, at, start, end)
+    return
+  }
+  for (let i = start, j = at; i < end; i++, j++) target[j] = source[i] as number
 }

@@ -1,6 +1,8 @@
+export { DURATION_PATTERN, formatDuration, nanosToMs, parseDuration } from './duration.ts'
 export { type ErrorCode, GatewayError, messageOf, systemCodeOf } from './errors.ts'
 export { type Service, ServiceGroup } from './lifecycle.ts'
 export { type Logger, type LogMethod, silentLogger } from './logger.ts'
+export { formatSize, parseSize, SIZE_PATTERN } from './size.ts'
 export {
   DEFAULT_TOPIC_LIMITS,
   startsWithDollar,
@@ -8,5 +10,3 @@ export {
   topicFilterProblem,
   topicNameProblem,
 } from './topic.ts'
-export { DURATION_PATTERN, formatDuration, nanosToMs, parseDuration } from './duration.ts'
-export { formatSize, parseSize, SIZE_PATTERN } from './size.ts'

@@ -14,8 +14,9 @@ const LITERAL_DOLLAR = '\ue003'
 const DIGIT_0 = 0xe100
 const BASE = 1000
 
-// At least `${A}` long, which leaves room for the two digits.
-const PLACEHOLDER = /\$(\$\{)|\$\{([A-Za-z_]\w*)(?::-([^}\r\n]*))?\}|\{\{[ \t]*\.([A-Za-z_]\w*)[ \t]*\}\}/g
+// At least `${A}` long, which leaves room for the two digits. Unbounded, a default would be searched for its end from each
+// `${` to the end of the line again.
+const PLACEHOLDER = /\$(\$\{)|\$\{([A-Za-z_]\w*)(?::-([^}\r\n]{0,1024}))?\}|\{\{[ \t]*\.([A-Za-z_]\w*)[ \t]*\}\}/g
 const MARK = /\ue000([\ue100-\ue4e7])([\ue100-\ue4e7])\ue002*\ue001|\ue003{3}/g
 
 /** The variables to take values from, such as `process.env`. */
@@ -64,20 +65,35 @@ export interface Substitution {
   readonly changed: boolean
   /** Placeholders without value or default. */
   readonly missing: readonly Placeholder[]
+  /** The value would have been longer than allowed, and is cut. */
+  readonly isTooLong: boolean
 }
 
-/** Puts values in. An empty variable counts as missing when there is a default, as in a shell. Values are not looked into. */
-export function substitute(text: string, placeholders: readonly Placeholder[], env: Environment): Substitution {
+/**
+ * Puts values in. An empty variable counts as missing when there is a default, as in a shell. Values are not looked into.
+ *
+ * @param maxLength of all values together, in UTF-16 units
+ */
+export function substitute(
+  text: string,
+  placeholders: readonly Placeholder[],
+  env: Environment,
+  maxLength: number,
+): Substitution {
   const missing: Placeholder[] = []
+  let length = 0
   let changed = false
   const value = replaceMarks(text, placeholders, '${', placeholder => {
+    const { name, fallback } = placeholder
     changed = true
-    const given = Object.hasOwn(env, placeholder.name) ? env[placeholder.name] : undefined
-    if (given !== undefined && (given !== '' || placeholder.fallback === null)) return given
-    if (placeholder.fallback === null) missing.push(placeholder)
-    return placeholder.fallback ?? ''
+    const given = Object.hasOwn(env, name) ? env[name] : undefined
+    const useFallback = given === undefined || (given === '' && fallback !== null)
+    if (useFallback && fallback === null) missing.push(placeholder)
+    const inserted = (useFallback ? fallback : given) ?? ''
+    length += inserted.length
+    return length > maxLength ? '' : inserted
   })
-  return { value, changed, missing }
+  return { value, changed, missing, isTooLong: length > maxLength }
 }
 
 function replaceMarks(

@@ -9,6 +9,7 @@ import { type PlacedMessage, parseYaml } from './yaml-file.ts'
 
 /** Problems that are listed of one file, and then one more that says how many there are. */
 const MAX_PROBLEMS = 1000
+const MAX_MESSAGE = 500
 const LINE_FEED = 10
 
 export interface LoadOptions {
@@ -68,7 +69,7 @@ export function parseText<Schema extends v.GenericSchema>(
     file,
     ...yaml.position(offset),
     path: formatPath(path),
-    message: show(message),
+    message: shorten(show(message)),
     ...(suggestion !== undefined && { suggestion }),
   })
   // Values of a text that is not YAML would be guesses.
@@ -91,8 +92,10 @@ export function parseText<Schema extends v.GenericSchema>(
     errors.push({ path, offset: reading.offset(path), message, ...(suggestion !== undefined && { suggestion }) })
   }
   const result = v.safeParse(kind.schema, reading.value)
-  for (const issue of result.issues ?? []) report(pathOf(issue), issue.message)
-  for (const { path } of errors) if (path !== undefined) reported.add(formatPath(path))
+  for (const issue of result.issues ?? []) {
+    report(pathOf(issue), issue.message)
+    reported.add(formatPath(pathOf(issue)))
+  }
   const findings = kind.check(reading.value, {
     isPublicFile: options.isPublicFile ?? false,
     isFromEnvironment: path => reading.isFromEnvironment(path),
@@ -113,6 +116,10 @@ interface Placed extends PlacedMessage {
 
 function pathOf(issue: v.BaseIssue<unknown>): Path {
   return (issue.path ?? []).map(({ key }) => (typeof key === 'number' ? key : String(key)))
+}
+
+function shorten(message: string): string {
+  return message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE)}...` : message
 }
 
 /** In the order of the file, and not without end. */

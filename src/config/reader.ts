@@ -9,6 +9,8 @@ import { keyName, offsetOf, type YamlFile } from './yaml-file.ts'
 /** Values that a file may have, aliases followed: beyond that it is an attack on our memory. */
 const MAX_VALUES = 200_000
 const MAX_MERGES = 8
+/** Characters that variables may bring into a file. */
+const MAX_SUBSTITUTED = 1024 * 1024
 /** Unknown keys that are reported. */
 const MAX_UNKNOWN = 1000
 
@@ -16,7 +18,7 @@ const VARIABLES = 'variables are ${NAME}, ${NAME:-default} and {{.NAME}}; a lite
 const NAMES = { block: 'a block of keys', list: 'a list' }
 
 /** A finding whose place is known. */
-export interface PlacedFinding extends Finding {
+interface PlacedFinding extends Finding {
   readonly offset: number
 }
 
@@ -56,6 +58,7 @@ class Reader {
   readonly #warnings: PlacedFinding[] = []
   readonly #unknown: PlacedFinding[] = []
   #values = 0
+  #substitutable = MAX_SUBSTITUTED
 
   constructor(file: YamlFile, options: ReadOptions) {
     this.#file = file
@@ -179,13 +182,19 @@ class Reader {
       const message = 'has ${ or {{ in it but no variable, and is taken as it stands'
       this.#warnings.push({ path, offset, message, suggestion: VARIABLES })
     }
-    const { value, changed, missing } = substitute(source, this.#options.placeholders, this.#options.env)
+    const { placeholders, env } = this.#options
+    const { value, changed, missing, isTooLong } = substitute(source, placeholders, env, this.#substitutable)
     for (const placeholder of missing) {
       const message = `the environment has no variable ${placeholder.name}`
       const suggestion = `set it, or write \${${placeholder.name}:-default}`
       this.#errors.push({ path, offset: placeholder.offset, message, suggestion })
     }
     if (missing.length > 0) return undefined
+    if (isTooLong) {
+      this.#errors.push({ path, offset, message: `takes more than ${MAX_SUBSTITUTED} characters from the environment` })
+      return undefined
+    }
+    if (changed) this.#substitutable -= value.length
     if (changed) this.#fromEnvironment.add(formatPath(path))
     if (value !== source) return plain && !isText ? plainValue(value) : value
     return isText && plain && node.value !== null ? source : node.value

@@ -33,7 +33,10 @@ export function parseYaml(text: string): YamlFile {
     // The library compares each key with every other of its map: quadratic. Duplicates are found below instead.
     const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false })
     root = document.contents
-    for (const error of document.errors) syntaxErrors.push({ offset: error.pos[0], message: readable(error.message) })
+    for (const { code, message, pos } of document.errors) {
+      const several = code === 'MULTIPLE_DOCS'
+      syntaxErrors.push({ offset: pos[0], message: several ? 'a second YAML document begins here' : readable(message) })
+    }
     for (const warning of document.warnings) warnings.push({ offset: warning.pos[0], message: warning.message })
   } catch (error) {
     syntaxErrors.push({ offset: 0, message: readable(messageOf(error)) })

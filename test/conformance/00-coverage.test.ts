@@ -10,7 +10,7 @@ function clausesInTestNames(): Map<string, string> {
   for (const name of readdirSync(import.meta.dirname)) {
     if (!name.endsWith('.test.ts')) continue
     const source = readFileSync(join(import.meta.dirname, name), 'utf8')
-    for (const [, clauses = ''] of source.matchAll(/['"`]((?:\[MQTT-[\d.]+-\d+\] )+)/g)) {
+    for (const [, clauses = ''] of source.matchAll(/['"`]((?:\[MQTT-[\d.]+-\d+\] ?)+)/g)) {
       for (const [, id = ''] of clauses.matchAll(/\[(.+?)\]/g)) found.set(id, name)
     }
   }

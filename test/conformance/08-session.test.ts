@@ -132,8 +132,9 @@ describe('Sessions', { concurrency: true }, () => {
     for (let i = 0; i < 5; i++) await publisher.publish({ topic: 'mid-flow', payload: `${i}`, qos: 1 })
     await first.receive()
     await first.receive()
-    await first.quiet()
+    await first.everything()
     const second = await hub.connect(t, { clientId, cleanSession: false })
+    await first.closed()
     const received: string[] = []
     for (let i = 0; i < 3; i++) received.push((await second.receive()).payload.toString())
     assert.deepEqual(received, ['2', '3', '4'])

@@ -122,7 +122,15 @@ describe('Topic names and filters', { concurrency: true }, () => {
 })
 
 describe('Topic names that start with $', { concurrency: 1 }, () => {
-  const hub = useHub({ yaml: `${OPEN_TO_ALL}\nlimits: { topic: { dollar: allow } }\n` })
+  const hub = useHub({
+    yaml: `
+anonymous:
+  permissions:
+    - { action: pub, permit: ['#', '$own/#', '$kept/#'] }
+    - { action: sub, permit: ['#', '$own/#', '$kept/#'] }
+limits: { topic: { dollar: allow } }
+`,
+  })
 
   test('[MQTT-4.7.2-1] filters that start with a wildcard do not match them', async t => {
     const client = await hub.connect(t)
@@ -160,13 +168,12 @@ describe('Topic names that start with $', { concurrency: 1 }, () => {
 })
 
 describe('The longest topics', { concurrency: true, skip: ownHubOnly }, () => {
-  const limits = 'limits: { topic: { length: 65535, levels: 65536 } }'
+  const limits = 'limits: { topic: { length: 65535, levels: 100 } }'
   const hub = useHub({ yaml: `${OPEN_TO_ALL}\n${limits}\nmessage: { length: { max: 1m } }\n` })
 
   for (const [name, topic] of [
     ['one level', 'x'.repeat(65_535)],
-    ['many levels', 'a/'.repeat(32_767)],
-    ['nothing but slashes', '/'.repeat(65_535)],
+    ['a hundred levels', `${'/'.repeat(99)}${'x'.repeat(65_436)}`],
     ['three bytes each', '中'.repeat(21_845)],
   ] as const) {
     test(`[MQTT-4.7.3-3] a topic of 65,535 bytes works, when the limits are that high: ${name}`, async t => {

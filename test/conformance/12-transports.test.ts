@@ -4,6 +4,7 @@ import net from 'node:net'
 import { describe, test } from 'node:test'
 import { transports, useHub } from '../support/hub.ts'
 import { pingreq, publish } from '../support/packets.ts'
+import { untilClosed } from '../support/raw-client.ts'
 
 describe('Transports', { concurrency: true }, () => {
   const hub = useHub({ transports })
@@ -52,8 +53,8 @@ describe('Transports', { concurrency: true }, () => {
   for (const transport of transports) {
     test(`[MQTT-7.0.0-2] nothing but the standard is needed on ${transport}`, async t => {
       const client = await hub.connect(t, { transport, clientId: 'plain'.concat(transport) })
-      await client.subscribe(['plain', 0])
-      client.send(publish({ topic: 'plain', payload: transport }))
+      await client.subscribe([`plain/${transport}`, 0])
+      client.send(publish({ topic: `plain/${transport}`, payload: 'x' }))
       await client.receive()
       await client.disconnect()
     })
@@ -78,10 +79,8 @@ describe('Transports', { concurrency: true }, () => {
       const { host, port } = hub.endpoint('tls')
       const socket = net.connect({ host, port })
       t.after(() => void socket.destroy())
-      socket.on('error', () => {})
       await once(socket, 'connect')
-      const closed = once(socket, 'close', { signal: AbortSignal.timeout(5000) })
-      socket.resume()
+      const closed = untilClosed(socket)
       socket.write(Buffer.concat([pingreq(), Buffer.alloc(20)]))
       await closed
       const client = await hub.connect(t, { transport: 'tls' })

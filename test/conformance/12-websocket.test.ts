@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream'
 import { describe, test } from 'node:test'
 import { isOwnHub, useHub } from '../support/hub.ts'
 import { connect, pingreq, publish, subscribe } from '../support/packets.ts'
-import type { Endpoint } from '../support/raw-client.ts'
+import { type Endpoint, untilClosed } from '../support/raw-client.ts'
 
 interface Upgrade {
   /** 101, or what the server answers instead. */
@@ -16,7 +16,7 @@ interface Upgrade {
 }
 
 /** Asks for a WebSocket by hand, to see the answer and to have the bare socket. */
-async function upgrade(endpoint: Endpoint, headers: Record<string, string>, path = '/mqtt'): Promise<Upgrade> {
+function upgrade(endpoint: Endpoint, headers: Record<string, string>, path = '/mqtt'): Promise<Upgrade> {
   const { transport, host, port, ca } = endpoint
   const options = {
     host,
@@ -33,7 +33,7 @@ async function upgrade(endpoint: Endpoint, headers: Record<string, string>, path
   }
   const request = transport === 'wss' ? https.request({ ...options, ...(ca && { ca }) }) : http.request(options)
   request.end()
-  return await new Promise((resolve, reject) => {
+  return new Promise((resolve, reject) => {
     request.on('error', reject)
     request.on('upgrade', (response, socket) => {
       socket.on('error', () => {})
@@ -190,8 +190,7 @@ for (const transport of ['ws', 'wss'] as const) {
         const { socket } = await upgrade(hub.endpoint(), { 'sec-websocket-protocol': 'mqtt' })
         assert.ok(socket !== null)
         t.after(() => void socket.destroy())
-        const closed = once(socket, 'close', { signal: AbortSignal.timeout(5000) })
-        socket.resume()
+        const closed = untilClosed(socket)
         socket.write(Buffer.concat([frame(0x82, connect({ clientId: 'frames' })), bytes]))
         await closed
       })

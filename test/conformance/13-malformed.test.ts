@@ -120,7 +120,7 @@ describe('Malformed packets', { concurrency: true }, () => {
   test('[MQTT-3.1.0-1] what is not MQTT at all ends the connection', async t => {
     for (const bytes of ['GET / HTTP/1.1\r\nHost: localhost\r\n\r\n', '\x16\x03\x01\x02\x00\x01', 'hello\r\n']) {
       const client = await hub.open(t)
-      client.send(Buffer.from(bytes, 'latin1'))
+      client.send(Buffer.from(bytes.padEnd(200, '\r\n'), 'latin1'))
       await client.closed()
     }
   })

@@ -1,5 +1,5 @@
 /** Who a normative statement puts under an obligation. */
-export type Binds = 'server' | 'client' | 'both'
+type Binds = 'server' | 'client' | 'both'
 
 export interface Clause {
   readonly id: string

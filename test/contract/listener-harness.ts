@@ -37,9 +37,9 @@ export interface TestListener {
   readonly lines: LogLine[]
   readonly accepted: Accepted[]
   /** The next connection that is handed over. */
-  next(): Promise<Accepted>
+  readonly next: () => Promise<Accepted>
   /** The next log line of that event, also when it was written already. */
-  logged(event: string): Promise<LogLine>
+  readonly logged: (event: string) => Promise<LogLine>
 }
 
 export interface TestListenerOptions extends Partial<ListenerOptions> {
@@ -160,7 +160,7 @@ export function hostAndPort(url: string): { host: string; port: number } {
 export async function readToEnd(stream: Duplex): Promise<Buffer> {
   const chunks: Buffer[] = []
   stream.on('data', (chunk: Buffer) => chunks.push(chunk))
-  if (!stream.closed) await once(stream, 'close')
+  await closed(stream)
   return Buffer.concat(chunks)
 }
 
@@ -194,8 +194,9 @@ export async function untilStill(measure: () => number): Promise<number> {
   return last
 }
 
-export function closed(stream: Duplex): Promise<unknown> {
-  return stream.closed ? Promise.resolve() : once(stream, 'close')
+/** Resolves when the stream is closed, by an error or not. */
+export function closed(stream: Duplex): Promise<void> {
+  return stream.closed ? Promise.resolve() : new Promise(resolve => stream.once('close', () => resolve()))
 }
 
 function recordingLogger(add: (line: LogLine) => void): Logger {

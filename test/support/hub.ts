@@ -42,7 +42,7 @@ export interface HubOptions {
   clientCertificates?: readonly string[]
 }
 
-export interface ConnectAs extends ConnectOptions {
+interface ConnectAs extends ConnectOptions {
   transport?: Transport
   /** The common name of the client certificate to show. */
   certificate?: string
@@ -57,6 +57,8 @@ export interface TestHub {
   connect(t: Cleanup, options?: ConnectAs): Promise<RawClient>
   /** Connected clients, or null when the broker under test does not tell. */
   connectedClients(): number | null
+  /** Connections, those included that have not sent CONNECT; or null. */
+  connections(): number | null
   close(): Promise<void>
 }
 
@@ -90,15 +92,17 @@ export function useHub(options: HubOptions = {}): TestHub {
     open: (t, transport, certificate) => running().open(t, transport, certificate),
     connect: (t, connectAs) => running().connect(t, connectAs),
     connectedClients: () => running().connectedClients(),
+    connections: () => running().connections(),
     close: () => running().close(),
   }
 }
 
 /** Waits until the hub has seen every connection end. */
-export async function assertNobodyConnected(hub: TestHub): Promise<void> {
+async function assertNobodyConnected(hub: TestHub): Promise<void> {
   const deadline = performance.now() + 5000
-  while ((hub.connectedClients() ?? 0) > 0) {
-    assert.ok(performance.now() < deadline, `${hub.connectedClients()} clients are still connected`)
+  while ((hub.connections() ?? 0) + (hub.connectedClients() ?? 0) > 0) {
+    const left = `${hub.connections()} connections and ${hub.connectedClients()} clients`
+    assert.ok(performance.now() < deadline, `${left} are left behind`)
     await new Promise(resolve => setTimeout(resolve, 5))
   }
 }
@@ -117,6 +121,7 @@ async function assertServes(hub: TestHub): Promise<void> {
 interface Running {
   endpoints: Endpoint[]
   connectedClients(): number | null
+  connections(): number | null
   close(): Promise<void>
 }
 
@@ -128,7 +133,8 @@ async function start(options: HubOptions): Promise<TestHub> {
   const running = isOwnHub
     ? await startOwnHub(options.yaml ?? OPEN_TO_ALL, wanted, certificates, names.length > 0)
     : await startMosquitto(wanted, certificates)
-  let clients = 0
+  const clients: RawClient[] = []
+  let lastClientId = 0
   const endpoint = (transport?: Transport, certificate?: string): Endpoint => {
     const found = running.endpoints.find(candidate => candidate.transport === (transport ?? wanted[0]))
     assert.ok(found !== undefined, `the hub of this test does not listen on ${transport}`)
@@ -136,20 +142,30 @@ async function start(options: HubOptions): Promise<TestHub> {
     const shown = certificate === undefined ? {} : certificates.client(certificate)
     return { ...found, ca: certificates.ca, ...shown }
   }
-  const open: TestHub['open'] = (t, transport, certificate) => openRawClient(t, endpoint(transport, certificate))
+  const open: TestHub['open'] = async (t, transport, certificate) => {
+    const client = await openRawClient(t, endpoint(transport, certificate))
+    clients.push(client)
+    return client
+  }
   return {
     endpoint,
     open,
     async connect(t, { transport, certificate, ...connectOptions } = {}) {
       const client = await open(t, transport, certificate)
-      const connack = await client.connect({ clientId: `client-${++clients}`, ...connectOptions })
+      const connack = await client.connect({ clientId: `client-${++lastClientId}`, ...connectOptions })
       assert.equal(connack.returnCode, 0, `CONNACK ${connack.returnCode}`)
       return client
     },
     connectedClients: () => running.connectedClients(),
+    connections: () => running.connections(),
     async close() {
-      await running.close()
-      certificates?.remove()
+      // A hub that stops drops its clients, which must not look like a failure of theirs.
+      try {
+        for (const client of clients) client.finish()
+      } finally {
+        await running.close()
+        certificates?.remove()
+      }
     },
   }
 }
@@ -177,6 +193,7 @@ async function startOwnHub(
       port: Number(/:(\d+)/.exec(url.slice(url.indexOf('//')))?.[1]),
     })),
     connectedClients: () => hub.connectedClients,
+    connections: () => hub.connections,
     async close() {
       await close()
       rmSync(directory, { recursive: true, force: true })
@@ -212,7 +229,7 @@ async function startMosquitto(wanted: readonly Transport[], certificates: TestCe
     await close()
     throw failure
   }
-  return { endpoints, connectedClients: () => null, close }
+  return { endpoints, connectedClients: () => null, connections: () => null, close }
 }
 
 async function freePort(): Promise<number> {

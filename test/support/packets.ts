@@ -6,7 +6,7 @@
 export type Qos = 0 | 1 | 2
 
 /** The four high bits of a packet's first byte. 0 and 15 are reserved. */
-export const TYPE = {
+const TYPE = {
   connect: 1,
   connack: 2,
   publish: 3,
@@ -48,7 +48,7 @@ export function field(content: string | Uint8Array): Buffer {
   return Buffer.concat([u16(bytes.length), bytes])
 }
 
-export function remainingLength(length: number): Buffer {
+function remainingLength(length: number): Buffer {
   const bytes: number[] = []
   let rest = length
   do {
@@ -64,7 +64,7 @@ export function packet(firstByte: number, ...parts: Uint8Array[]): Buffer {
   return Buffer.concat([Buffer.from([firstByte]), remainingLength(body.length), body])
 }
 
-export interface WillOptions {
+interface WillOptions {
   topic: string | Uint8Array
   payload?: string | Uint8Array
   qos?: number

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import net from 'node:net'
+import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
 import { WebSocket } from 'ws'
 import {
@@ -97,6 +98,19 @@ function tlsOptions(endpoint: Endpoint): tls.SecureContextOptions {
   return pem
 }
 
+/** Waits until a bare socket is closed, by reset or otherwise. Call it before what causes the end. */
+export function untilClosed(socket: Duplex): Promise<void> {
+  socket.on('error', () => {})
+  socket.resume()
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`not closed within ${PATIENCE_MS} ms`)), PATIENCE_MS)
+    socket.once('close', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}
+
 /** Opens a connection and sends nothing. It is cut when the test ends; a drop that the test did not expect fails it. */
 export async function openRawClient(t: Cleanup, endpoint: Endpoint): Promise<RawClient> {
   const client = new RawClient()
@@ -118,6 +132,7 @@ export class RawClient {
   #failure: Error | null = null
   #isClosed = false
   #isCloseExpected = false
+  #isFinished = false
   #nextPacketId = 1000
 
   readonly events: LinkEvents = {
@@ -234,6 +249,8 @@ export class RawClient {
 
   /** What the test's end asks: the connection is cut, and a drop that nobody expected is an error. */
   finish(): void {
+    if (this.#isFinished) return
+    this.#isFinished = true
     const wasDropped = this.#isClosed && !this.#isCloseExpected
     this.#link?.destroy()
     if (this.#failure !== null) throw this.#failure
@@ -243,9 +260,9 @@ export class RawClient {
   // --- Exchanges ------------------------------------------------------------------------------------------------------
 
   /** Sends CONNECT and returns the CONNACK. */
-  async connect(options: ConnectOptions = {}): Promise<PacketOf<'connack'>> {
+  connect(options: ConnectOptions = {}): Promise<PacketOf<'connack'>> {
     this.send(connect(options))
-    return await this.expect('connack')
+    return this.expect('connack')
   }
 
   /** Sends DISCONNECT and waits until the server closes. */

@@ -32,10 +32,17 @@ export interface PacketSink {
   puback(packetId: number): void
 }
 
-const REFUSE: PacketSink = {
-  publish: () => raise('a PUBLISH came for a client that subscribed to nothing'),
-  puback: () => raise('a PUBACK came for a client that published nothing'),
+/** For the sink of a client that subscribed to nothing. */
+export function refusePublish(): never {
+  raise('a PUBLISH came for a client that subscribed to nothing')
 }
+
+/** For the sink of a client that published nothing. */
+export function refusePuback(): never {
+  raise('a PUBACK came for a client that published nothing')
+}
+
+const REFUSE_ALL: PacketSink = { publish: refusePublish, puback: refusePuback }
 
 export interface ClientOptions {
   host: string
@@ -57,7 +64,7 @@ interface Waiting {
 
 /** One MQTT connection. Acknowledges what it gets at QoS 1, in one write for each read. */
 export class Client {
-  sink: PacketSink = REFUSE
+  sink: PacketSink = REFUSE_ALL
   readonly #options: ClientOptions
   readonly #space: ReadSpace
   #socket: net.Socket | null = null

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Client, ReadSpace } from './client.ts'
+import { Client, ReadSpace, refusePublish } from './client.ts'
 import { inParallel } from './in-parallel.ts'
 import type { LoadOptions, Target } from './job.ts'
 import { LoadLoop, type Publisher } from './load-loop.ts'
@@ -141,8 +141,4 @@ function countMissing(tally: Tally): void {
   if (lost > 0) tally.fault('lost', `${lost} of ${expected} deliveries did not come`, lost)
   const missing = acknowledgements - acknowledged
   if (missing > 0) tally.fault('unacknowledged', `${missing} of ${acknowledgements} PUBACKs did not come`, missing)
-}
-
-function refusePublish(): never {
-  throw new Error('a PUBLISH came for a client that subscribed to nothing')
 }

@@ -1,4 +1,4 @@
-import { Client, type PacketSink, ReadSpace } from './client.ts'
+import { Client, type PacketSink, ReadSpace, refusePuback, refusePublish } from './client.ts'
 import type { RetainedOptions, Target } from './job.ts'
 import { publishPacket } from './packets.ts'
 import { memoryOf, noiseBetween, sampleCpu } from './proc.ts'
@@ -11,6 +11,9 @@ const WARM_UP = 20
 /** Topics are spread over this many groups: `retained/<group>/<number>/state`. */
 const GROUPS = 100
 
+/** First byte of a PUBLISH with QoS 1 and RETAIN. */
+const RETAINED_AT_QOS_1 = 0x33
+
 type Shape = 'exact' | 'plus' | 'hash'
 
 /** Each filter matches one topic only. */
@@ -22,6 +25,10 @@ const filters: Record<Shape, (number: number) => string> = {
 
 function topicOf(number: number): string {
   return `retained/${number % GROUPS}/${number}/state`
+}
+
+function payloadOf(number: number): string {
+  return `state ${number}`
 }
 
 /** Fills a broker with retained messages, then times how fast a SUBSCRIBE brings the one that it matches. */
@@ -62,7 +69,7 @@ export async function runRetained(target: Target, options: RetainedOptions): Pro
 }
 
 function fill(client: Client, topics: number): Promise<void> {
-  return new Promise((resolve, reject) => {
+  return new Promise(resolve => {
     let sent = 0
     let acknowledged = 0
     const send = (): void => {
@@ -71,7 +78,7 @@ function fill(client: Client, topics: number): Promise<void> {
         packets.push(
           publishPacket({
             topic: topicOf(sent),
-            payload: Buffer.from(`state ${sent}`),
+            payload: Buffer.from(payloadOf(sent)),
             qos: 1,
             retain: true,
             packetId: (sent % 65_535) + 1,
@@ -81,9 +88,9 @@ function fill(client: Client, topics: number): Promise<void> {
       if (packets.length > 0) client.write(Buffer.concat(packets))
     }
     client.sink = {
-      publish: () => reject(new Error('a PUBLISH came for a client that subscribed to nothing')),
+      publish: refusePublish,
       puback: packetId => {
-        if (packetId !== (acknowledged % 65_535) + 1) reject(new Error(`PUBACK ${packetId} came out of order`))
+        if (packetId !== (acknowledged % 65_535) + 1) throw new Error(`PUBACK ${packetId} came out of order`)
         acknowledged++
         if (acknowledged === topics) resolve()
         else if (sent - acknowledged <= WINDOW / 2) send()
@@ -106,7 +113,7 @@ async function timeSubscribes(
     const filter = filters[shape](number)
     const arrival = untilMessage(client, number)
     const start = performance.now()
-    await Promise.all([client.subscribe(filter, 0), arrival])
+    await Promise.all([client.subscribe(filter, 1), arrival])
     const time = performance.now() - start
     if (i >= 0) times.push(time)
     await client.unsubscribe(filter)
@@ -114,28 +121,24 @@ async function timeSubscribes(
   return times
 }
 
-/** Resolves with the arrival of this number's message; rejects when anything else comes. */
+/** Resolves with the arrival of this number's message. Anything else that comes ends the connection, and so the run. */
 function untilMessage(client: Client, number: number): Promise<void> {
-  const wanted = publishPacket({
-    topic: topicOf(number),
-    payload: Buffer.from(`state ${number}`),
-    qos: 0,
-    retain: true,
-    packetId: 0,
-  })
-  return new Promise((resolve, reject) => {
+  const topic = topicOf(number)
+  return new Promise(resolve => {
     let seen = false
     const sink: PacketSink = {
       publish(first, bytes, _view, at, end) {
-        const isWanted = first === wanted[0] && bytes.subarray(at, end).equals(wanted.subarray(2))
+        const name = bytes.toString('latin1', at + 2, at + 2 + topic.length)
+        const payload = bytes.toString('latin1', at + 4 + topic.length, end)
+        const isWanted = first === RETAINED_AT_QOS_1 && name === topic && payload === payloadOf(number)
         if (!isWanted || seen) {
-          const got = `0x${first.toString(16)} ${bytes.toString('latin1', at + 2, end)}`
-          reject(new Error(`${seen ? 'a second' : 'another'} message than the one of ${topicOf(number)} came: ${got}`))
+          const got = `first byte 0x${first.toString(16)}, topic ${name}, payload ${payload}`
+          throw new Error(`${seen ? 'a second' : 'another'} message than the one of ${topic} came: ${got}`)
         }
         seen = true
         resolve()
       },
-      puback: packetId => reject(new Error(`PUBACK ${packetId} to a subscriber`)),
+      puback: refusePuback,
     }
     client.sink = sink
   })

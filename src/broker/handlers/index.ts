@@ -1,3 +1,4 @@
+import type { ConnectPacket } from 'aedes'
 import { type Packet, parser } from 'mqtt-packet'
 import type { Client } from '../client.ts'
 import { guardPacket } from '../packet-guard.ts'
@@ -54,18 +55,11 @@ export function handlePacket(client: Client, chunk: Buffer, start: number, body:
   }
   const packet = decode(chunk.subarray(start, end))
   if (packet instanceof Error) return refuse(client, packet.message)
-  switch (packet.cmd) {
-    case 'connect':
-      if (client.connecting || client.connected) return refuse(client, 'second CONNECT [MQTT-3.1.0-2]')
-      client.connecting = true
-      return client.wait(handleConnect(client, packet))
-    case 'subscribe':
-      return client.wait(handleSubscribe(client, packet))
-    case 'unsubscribe':
-      return client.wait(handleUnsubscribe(client, packet))
-    default:
-      return refuse(client, `packet ${packet.cmd} is not for a server`)
-  }
+  if (packet.cmd === 'subscribe') return client.wait(handleSubscribe(client, packet))
+  if (packet.cmd === 'unsubscribe') return client.wait(handleUnsubscribe(client, packet))
+  if (client.connecting || client.connected) return refuse(client, 'second CONNECT [MQTT-3.1.0-2]')
+  client.connecting = true
+  return client.wait(handleConnect(client, packet as ConnectPacket))
 }
 
 /** Every packet gets a parser of its own: what one CONNECT says must not colour how another client is read. */

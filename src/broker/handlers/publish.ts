@@ -6,9 +6,7 @@ import type { Client } from '../client.ts'
 import { ask } from '../hooks.ts'
 import { ProtocolError } from '../protocol-error.ts'
 import type { Session } from '../session.ts'
-
-const PUBACK_BYTE = 0x40
-const PUBREC_BYTE = 0x50
+import { PUBACK_BYTE, PUBREC_BYTE } from '../wire.ts'
 
 /**
  * PUBLISH when somebody else has a say in it: a hook, a listener of 'publish', a function that subscribed, a plugged

@@ -1,5 +1,5 @@
 import type { Subscription } from 'aedes'
-import { startsWithDollar, topicFilterProblem } from '../../common/index.ts'
+import { topicFilterProblem } from '../../common/index.ts'
 import { filterMatches } from '../../router/index.ts'
 import { messageOf } from '../aedes-packets.ts'
 import type { Client } from '../client.ts'
@@ -115,22 +115,31 @@ function lastOfEach(subscriptions: Subscription[]): Subscription[] {
   return [...byFilter.values()]
 }
 
-/** After a session was resumed: what the client may no longer hear is taken away. */
+/** After a session was resumed: what the client may no longer hear is taken away, waiting messages included. */
 export async function recheckSubscriptions(client: Client, session: Session): Promise<void> {
   const hub = client.hub
+  let revoked = 0
   for (const [filter, qos] of [...session.subscriptions]) {
-    let kept: Subscription | null = null
-    if (client.principal.maySubscribe(filter)) {
-      const asked = { topic: filter, qos: qos as Subscription['qos'] }
-      const answer = await ask<Subscription | null>(done => hub.authorizeSubscribe(client.face, asked, done))
-      kept = answer ?? null
-    }
+    const allowed = await stillAllowed(client, filter, qos)
     if (client.closed) return
-    if (kept !== null && kept.topic === filter) hub.sessions.subscribe(session, filter, Math.min(kept.qos, qos))
-    else {
-      hub.log.info({ clientId: client.id, filter, dollar: startsWithDollar(filter) }, 'subscription.revoked')
-      hub.sessions.unsubscribe(session, filter)
-      if (hub.link !== null) await hub.link.unsubscribed(client, [filter])
+    if (allowed !== null) {
+      hub.sessions.subscribe(session, filter, allowed)
+      continue
     }
+    revoked++
+    hub.log.info({ clientId: client.id, filter }, 'subscription.revoked')
+    hub.sessions.unsubscribe(session, filter)
+    if (hub.link !== null) await hub.link.unsubscribed(client, [filter])
   }
+  if (revoked === 0) return
+  const filters = [...session.subscriptions.keys()]
+  session.keepOnly(topic => filters.some(filter => filterMatches(filter, topic)))
+}
+
+/** The QoS that is still granted, or null. */
+async function stillAllowed(client: Client, filter: string, qos: number): Promise<number | null> {
+  if (!client.principal.maySubscribe(filter)) return null
+  const asked = { topic: filter, qos: qos as Subscription['qos'] }
+  const answer = await ask<Subscription | null>(done => client.hub.authorizeSubscribe(client.face, asked, done))
+  return answer?.topic === filter ? Math.min(answer.qos, qos) : null
 }

@@ -1,5 +1,5 @@
 import { type ErrorCode, GatewayError, messageOf, systemCodeOf } from '../../common/index.ts'
-import type { ListenAddress } from './listener.ts'
+import type { ListenAddress } from '../../config/index.ts'
 
 type Explanation = readonly [code: ErrorCode, explanation: string]
 
@@ -23,8 +23,6 @@ const EXPLANATIONS = new Map<string, Explanation>([
 const UNIX_EXPLANATIONS = new Map<string, Explanation>([
   ['EACCES', ['ERR_LISTEN_PERMISSION', 'the folder must be writable for the user of this program']],
   ['EROFS', ['ERR_LISTEN_PERMISSION', 'the file system is read-only']],
-  ['ENOENT', ['ERR_LISTEN_BAD_ADDRESS', 'the folder does not exist: make it first']],
-  ['ENOTDIR', ['ERR_LISTEN_BAD_ADDRESS', 'a part of the path is not a folder']],
 ])
 const PORT_EXPLANATIONS = new Map<string, Explanation>([
   [

@@ -1,9 +1,10 @@
 import { once } from 'node:events'
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
+import { chmodSync, lstatSync, statSync, unlinkSync } from 'node:fs'
 import { type AddressInfo, connect, isIPv6, type ListenOptions, type Server } from 'node:net'
+import { dirname } from 'node:path'
 import { systemCodeOf } from '../../common/index.ts'
+import type { ListenAddress } from '../../config/index.ts'
 import { addressInUse, badAddress, bindError } from './bind-error.ts'
-import type { ListenAddress } from './listener.ts'
 
 /** How many connections the kernel keeps for us between two turns of the event loop. */
 const BACKLOG = 1024
@@ -33,6 +34,10 @@ async function bindPath(server: Server, address: ListenAddress): Promise<string>
   if (path === '' || path.includes('\0')) throw badAddress(address, 'a unix socket needs the path of a file')
   if (Buffer.byteLength(path) > MAX_UNIX_PATH) {
     throw badAddress(address, `the path of a unix socket has ${MAX_UNIX_PATH} bytes at most: choose a shorter one`)
+  }
+  // Binding itself would call this a lack of permission.
+  if (statSync(dirname(path), { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw badAddress(address, `the folder ${dirname(path)} does not exist: make it first`)
   }
   try {
     await listen(server, { path, backlog: BACKLOG })

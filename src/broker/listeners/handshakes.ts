@@ -33,7 +33,7 @@ export class Handshakes {
   add(socket: Socket): boolean {
     const key = keyOf(socket)
     const address = socket.remoteAddress
-    if (key === null || address === undefined) return false
+    if (key === null || address === undefined || socket.destroyed) return false
     const deadline = performance.now() + this.#timeoutMs
     const handshake: Handshake = {
       socket,

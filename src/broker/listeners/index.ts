@@ -1,5 +1,6 @@
+import type { ListenAddress } from '../../config/index.ts'
 import { HttpUpgradeStage } from './http-upgrade.ts'
-import type { Deliver, ListenAddress, Listener, ListenerOptions, Report, Stage } from './listener.ts'
+import type { Deliver, Listener, ListenerOptions, Report, Stage } from './listener.ts'
 import { ListenerGroup } from './listener-group.ts'
 import { requireMaterial, SocketListener } from './socket-listener.ts'
 import { TlsStage } from './tls.ts'

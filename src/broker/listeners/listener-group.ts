@@ -1,7 +1,8 @@
 import type { Duplex } from 'node:stream'
 import { type Service, ServiceGroup } from '../../common/index.ts'
+import type { ListenAddress } from '../../config/index.ts'
 import type { Accept } from '../transport.ts'
-import type { ListenAddress, Listener, ListenerOptions, TlsMaterial } from './listener.ts'
+import type { Listener, ListenerOptions, TlsMaterial } from './listener.ts'
 
 /** Several listeners that are opened as a whole: all of them, or none. */
 export class ListenerGroup implements Service {

@@ -2,16 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Logger, Service } from '../../common/index.ts'
+import type { ListenAddress } from '../../config/index.ts'
 import type { Accept } from '../transport.ts'
-
-/** Where to listen: a listen URL taken apart. */
-export interface ListenAddress {
-  readonly scheme: 'tcp' | 'tls' | 'ws' | 'wss' | 'unix'
-  readonly host: string
-  readonly port: number
-  readonly path: string
-  readonly url: string
-}
 
 /** Key and certificates of a TLS listener as PEM. */
 export interface TlsMaterial {

@@ -2,10 +2,11 @@ import type { IncomingMessage } from 'node:http'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { GatewayError, type Logger, messageOf } from '../../common/index.ts'
+import type { ListenAddress } from '../../config/index.ts'
 import { bind } from './bind.ts'
 import { Burst } from './burst.ts'
 import { Handshakes } from './handshakes.ts'
-import type { Deliver, ListenAddress, Listener, ListenerOptions, Report, Stage, TlsMaterial } from './listener.ts'
+import type { Deliver, Listener, ListenerOptions, Report, Stage, TlsMaterial } from './listener.ts'
 import { SocketPeer } from './peer.ts'
 
 const HANDSHAKE_TIMEOUT_MS = 10_000
@@ -121,7 +122,10 @@ export class SocketListener implements Listener {
     if (count > 0) this.#log.warn({ listener: this.#url, count, refused: this.#refused }, 'listener.refused')
   }
 
-  /** The kernel could not give us a connection, most often for lack of file descriptors. Listening goes on. */
+  /**
+   * The kernel could not give us a connection; listening goes on. Out of file descriptors Node.js mostly spares us
+   * this and turns connections away itself.
+   */
   readonly #onAcceptFailure = (failure: Error): void => {
     const count = this.#acceptFailures.hit()
     if (count > 0) this.#log.error({ listener: this.#url, count, error: messageOf(failure) }, 'listener.accept_failed')

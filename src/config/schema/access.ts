@@ -40,7 +40,7 @@ export const permissionSchema = v.pipe(
             '',
           ),
           v.metadata({
-            kind: 'pub \\| sub',
+            kind: 'pub | sub',
             defaultText: 'required',
             description: 'What is permitted: `pub` to publish, `sub` to subscribe.',
             reload: 'hot',

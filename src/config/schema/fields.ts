@@ -10,7 +10,7 @@ import {
 } from '../../common/index.ts'
 
 /** Whether a running hub can take over a changed value, or has to be started again. */
-export type Reload = 'hot' | 'restart'
+type Reload = 'hot' | 'restart'
 
 /** What each key says of itself; the reference page and the JSON Schema are made of it. */
 export interface FieldMetadata {
@@ -29,18 +29,22 @@ interface About {
 }
 
 /** Longest delay that a timer of Node.js takes: a longer one would fire at once. */
-export const MAX_TIMER = '596h'
+const MAX_TIMER = '596h'
+
+/** What fits into the counters of every language that reads such a file. */
+const MAX_COUNT = 2_147_483_647
 
 // Zero of a key that OpenEdge knows means its default there, and so it does here. Keys that OpenEdge does not know
-// say for themselves what zero means, and are made with `zero: 'kept'`.
-type Zero = 'default' | 'kept'
+// say for themselves what zero means, and are made with `zero: 'kept'`, or with `min` where it means nothing.
+type Zero = 'default' | 'kept' | 'refused'
 
-/** Text. Empty means the default. */
-export function text(about: About & { default?: string; kind?: string }) {
+/** Text. Empty means the default. What `required` forbids is for a rule to say. */
+export function text(about: About & { default?: string; kind?: string; required?: boolean }) {
   const fallback = about.default ?? ''
+  const absent = about.required === true ? 'required' : 'none'
   return v.pipe(
     v.nullish(v.string(wrongText), fallback),
-    v.metadata({ kind: about.kind ?? 'text', defaultText: fallback === '' ? 'none' : fallback, ...pick(about) }),
+    v.metadata({ kind: about.kind ?? 'text', defaultText: fallback === '' ? absent : fallback, ...pick(about) }),
     v.transform(value => (value === '' ? fallback : value)),
   )
 }
@@ -53,7 +57,7 @@ export function choice<const Option extends string>(
   const isOption = (value: string | null): value is Option => options.some(option => option === value)
   return v.pipe(
     v.nullish(v.picklist([...options, ''], wrongChoice(options)), about.default),
-    v.metadata({ kind: options.join(' \\| '), defaultText: about.default, ...pick(about) }),
+    v.metadata({ kind: options.join(' | '), defaultText: about.default, ...pick(about) }),
     v.transform((value): Option => (isOption(value) ? value : about.default)),
   )
 }
@@ -61,7 +65,7 @@ export function choice<const Option extends string>(
 /** A whole number. */
 export function count(about: About & { default: number; min?: number; max?: number; zero?: Zero }) {
   const min = about.min ?? 0
-  const max = about.max ?? 2_147_483_647
+  const max = about.max ?? MAX_COUNT
   const zeroIsDefault = about.zero !== 'kept'
   const wrong = `must be a whole number, ${range(String(min), String(max))}`
   return v.pipe(
@@ -74,7 +78,11 @@ export function count(about: About & { default: number; min?: number; max?: numb
       ),
       about.default,
     ),
-    v.metadata({ kind: `number ${min}..${max}`, defaultText: String(about.default), ...pick(about) }),
+    v.metadata({
+      kind: max === MAX_COUNT ? `number from ${min}` : `number ${min} to ${max}`,
+      defaultText: String(about.default),
+      ...pick(about),
+    }),
     v.transform(value => (zeroIsDefault && value === 0 ? about.default : value)),
   )
 }
@@ -156,7 +164,7 @@ export function block<Entries extends v.ObjectEntries>(entries: Entries, descrip
 export function list<Item extends v.GenericSchema>(item: Item, about: About & { kind: string }) {
   return v.pipe(
     v.nullish(
-      v.array(item, issue => `must be a list, got ${show(issue.input)}`),
+      v.array(item, issue => `must be a list, got ${kindOf(issue.input)}`),
       [],
     ),
     v.metadata({ kind: about.kind, defaultText: 'none', ...pick(about) }),
@@ -165,21 +173,26 @@ export function list<Item extends v.GenericSchema>(item: Item, about: About & { 
 
 export function wrongBlock(issue: v.BaseIssue<unknown>): string {
   // Valibot reports an absent key of an object as an issue of the object whose path ends in that key.
-  return issue.received === 'undefined' ? 'is missing' : `must be a block of keys, got ${show(issue.input)}`
+  return issue.received === 'undefined' ? 'is missing' : `must be a block of keys, got ${kindOf(issue.input)}`
 }
 
-/** What a message says of a wrong value. Never used for text: that may be a secret. */
+/** What a message says of a wrong value that is no secret. */
 export function show(value: unknown): string {
-  if (value === null || value === undefined || value === '') return 'nothing'
-  if (Array.isArray(value)) return 'a list'
-  if (typeof value === 'object') return 'a block of keys'
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
-  if (typeof value !== 'string') return `a ${typeof value}`
+  if (typeof value !== 'string' || value === '') return kindOf(value)
   return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}...` : value)
 }
 
+/** What a message says of a value that may be a secret, or hold one. */
+function kindOf(value: unknown): string {
+  if (value === null || value === undefined || value === '') return 'nothing'
+  if (Array.isArray(value)) return 'a list'
+  if (typeof value === 'object') return 'a block of keys'
+  return typeof value === 'string' ? 'text' : `a ${typeof value}`
+}
+
 function wrongText(issue: v.BaseIssue<unknown>): string {
-  return `must be text, got ${typeof issue.input === 'object' ? show(issue.input) : `a ${typeof issue.input}`}`
+  return `must be text, got ${kindOf(issue.input)}`
 }
 
 function wrongChoice(options: readonly string[]): (issue: v.BaseIssue<unknown>) => string {

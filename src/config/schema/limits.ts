@@ -111,8 +111,8 @@ export const limitsSchema = v.pipe(
           timeout: duration({
             default: '10s',
             min: '1ms',
-            zero: 'kept',
-            description: 'Time a connection has to send a whole CONNECT, else it is closed. 0: it may take for ever.',
+            zero: 'refused',
+            description: 'Time a connection has to send a whole CONNECT, else it is closed. 0 is refused.',
             reload: 'hot',
           }),
         },

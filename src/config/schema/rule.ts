@@ -7,14 +7,14 @@ function qos(description: string) {
       v.picklist([0, 1, 2], issue => `must be 0, 1 or 2, got ${show(issue.input)}`),
       0,
     ),
-    v.metadata({ kind: '0 \\| 1 \\| 2', defaultText: '0', description, reload: 'hot' }),
+    v.metadata({ kind: '0 | 1 | 2', defaultText: '0', description, reload: 'hot' }),
   )
 }
 
 const source = v.nullish(
   v.object(
     {
-      topic: text({ description: 'Topic filter of the messages that are forwarded. Required.', reload: 'hot' }),
+      topic: text({ description: 'Topic filter of the messages that are forwarded.', required: true, reload: 'hot' }),
       qos: qos('Highest QoS that messages are taken with.'),
     },
     wrongBlock,
@@ -25,7 +25,7 @@ const source = v.nullish(
 const target = v.nullish(
   v.object(
     {
-      topic: text({ description: 'Topic they are published to, without wildcards. Required.', reload: 'hot' }),
+      topic: text({ description: 'Topic they are published to, without wildcards.', required: true, reload: 'hot' }),
       qos: qos('QoS of the forwarded message, unless it was taken with QoS 0: then 0.'),
     },
     wrongBlock,

@@ -19,7 +19,7 @@ type BrokerClass = { new (options?: AedesOptions): Aedes; createBroker(options?:
 export function suite(name: string, create: Create, oracle = false): void {
   contract(name, 'broker', create, oracle, it => {
     it('is an Aedes', async lab => {
-      assert.ok((await lab.open()) instanceof Aedes)
+      assert.ok((await lab.open()) instanceof Aedes, 'it is an Aedes')
     })
 
     it('has the id it is given', async lab => {
@@ -57,7 +57,7 @@ export function suite(name: string, create: Create, oracle = false): void {
     it('comes from the static createBroker as well', async lab => {
       const Broker = (await lab.open()).constructor as BrokerClass
       const broker = await Broker.createBroker({ id: 'static' })
-      assert.ok(broker instanceof Broker)
+      assert.ok(broker instanceof Broker, 'it is of the same class')
       assert.equal(broker.closed, false)
       assert.equal(broker.id, 'static')
       await closing(broker)

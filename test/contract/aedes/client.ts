@@ -31,7 +31,7 @@ export function suite(name: string, create: Create, oracle = false): void {
       const broker = await lab.open()
       const request = new IncomingMessage(new Socket())
       const device = lab.attach(broker, { request })
-      assert.ok(device.client instanceof EventEmitter)
+      assert.ok(device.client instanceof EventEmitter, 'it is an event emitter')
       assert.equal(device.client.conn, device.near)
       assert.equal(device.client.req, request)
       assert.equal(lab.attach(broker).client.req, undefined)

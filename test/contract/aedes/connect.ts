@@ -220,7 +220,7 @@ export function suite(name: string, create: Create, oracle = false): void {
       const [first, second] = calls
       assert.equal(first?.[0], named.client)
       assert.deepEqual(first?.slice(1, 3), ['a', 'u'])
-      assert.ok(Buffer.isBuffer(first?.[3]))
+      assert.ok(Buffer.isBuffer(first?.[3]), 'the bytes are a Buffer')
       assert.deepEqual([...(first?.[3] as Buffer)], [1, 255, 0])
       assert.equal(second?.[0], nameless.client)
       assert.equal(second?.[2] ?? undefined, undefined)
@@ -363,14 +363,14 @@ export function suite(name: string, create: Create, oracle = false): void {
       stranger.write(Buffer.from('GET / HTTP/1.1\r\n\r\n'))
       const [unknown, cause] = await strange
       assert.equal(unknown, stranger.client)
-      assert.ok(cause instanceof Error)
+      assert.ok(cause instanceof Error, 'an error is given')
       await stranger.expectClosed()
       const device = await lab.connect(broker, 'a')
       const failed = emitted<ClientAndError>(broker, 'clientError')
       device.write(Buffer.from([0xf1, 0x00]))
       const [client, error] = await failed
       assert.equal(client, device.client)
-      assert.ok(error instanceof Error)
+      assert.ok(error instanceof Error, 'an error is given')
       await device.expectClosed()
     })
 

@@ -22,7 +22,7 @@ const FAILURE = new Error('disk is full')
 const WILL = { topic: 'last/words', payload: Buffer.from('goodbye'), qos: 0, retain: false } as const
 
 /** A broker whose persistence fails at one method once `fail()` is called. */
-async function open(lab: Lab, method: string): Promise<{ broker: Aedes; fail(): void; heal(): void }> {
+async function open(lab: Lab, method: string): Promise<{ broker: Aedes; fail: () => void; heal: () => void }> {
   const { plugin, switch: state } = failing(memoryPersistence(), method, FAILURE)
   const broker = await lab.open({ persistence: plugin })
   return {

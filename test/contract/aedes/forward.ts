@@ -28,7 +28,7 @@ export function suite(name: string, create: Create, oracle = false): void {
         assert.equal(client, client.id === 'one' ? one.client : two.client)
         assert.equal(packet.cmd, 'publish')
         assert.equal(packet.topic, 'a/b')
-        assert.ok(Buffer.isBuffer(packet.payload))
+        assert.ok(Buffer.isBuffer(packet.payload), 'the bytes are a Buffer')
         assert.equal(packet.payload.toString(), 'x')
         assert.equal(packet.qos, 1)
         assert.equal(packet.retain, false)

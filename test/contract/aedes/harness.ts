@@ -17,7 +17,7 @@ export type Hook<Name extends keyof AedesOptions> = NonNullable<AedesOptions[Nam
 /** Defines one test of a suite. `oracle: false`: aedes differs here, so only the hub is held to it. */
 export type It = (title: string, body: (lab: Lab) => Promise<void> | void, options?: { oracle?: boolean }) => void
 
-const PATIENCE_MS = 5_000
+const PATIENCE_MS = 3_000
 
 /**
  * Groups the tests of one topic for one implementation.

@@ -214,7 +214,7 @@ export function suite(name: string, create: Create, oracle = false): void {
       for (let count = 0; count < 20; count++) broker.publish(message('flood', 'x'.repeat(100_000)), () => {})
       const [client, error] = await failed
       assert.equal(client, device.client)
-      assert.ok(error instanceof Error)
+      assert.ok(error instanceof Error, 'an error is given')
       assert.equal((await gone)[0], device.client)
       await device.expectClosed()
     })

@@ -117,7 +117,7 @@ export function suite(name: string, create: Create, oracle = false): void {
       const { broker, calls } = await open(lab)
       const device = await lab.connect(broker, 'clean')
       assert.equal(callsFor(calls, 'cleanSubscriptions', 'clean').length, 1)
-      assert.ok(callsFor(calls, 'cleanIncoming', 'clean').length >= 1)
+      assert.ok(callsFor(calls, 'cleanIncoming', 'clean').length >= 1, 'cleanIncoming was called')
       await device.subscribe('a', 1)
       device.send({ cmd: 'unsubscribe', messageId: 2, unsubscriptions: ['a'] })
       await device.expect('unsuback')
@@ -183,7 +183,7 @@ export function suite(name: string, create: Create, oracle = false): void {
       calls.length = 0
       const again = await lab.connect(broker, 'kept', { clean: false })
       const packet = await again.expect('publish')
-      assert.ok(callsFor(calls, 'outgoingStream', 'kept').length >= 1)
+      assert.ok(callsFor(calls, 'outgoingStream', 'kept').length >= 1, 'outgoingStream was called')
       again.send({ cmd: 'puback', messageId: packet.messageId ?? 0 })
       await until(
         () => callsFor(calls, 'outgoingClearMessageId', 'kept').length > 0,
@@ -220,7 +220,7 @@ export function suite(name: string, create: Create, oracle = false): void {
         device.send({ ...message('a', 'x', { qos: 2 }), messageId: 11, dup })
         await device.expect('pubrec')
       }
-      assert.ok(callsFor(calls, 'incomingGetPacket', 'sender').length >= 1)
+      assert.ok(callsFor(calls, 'incomingGetPacket', 'sender').length >= 1, 'incomingGetPacket was called')
       assert.equal(callsFor(calls, 'incomingStorePacket', 'sender').length, 1)
       assert.equal(seen.length, 1)
     })

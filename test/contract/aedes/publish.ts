@@ -130,7 +130,7 @@ export function suite(name: string, create: Create, oracle = false): void {
       assert.equal((await sender.expect('puback')).messageId, 3)
       await over
       const [packet, ...rest] = await subscriber.settle()
-      assert.ok(packet?.cmd === 'publish')
+      assert.ok(packet?.cmd === 'publish', 'it is a PUBLISH')
       assert.equal(packet.topic, 'changed')
       assert.equal(packet.payload.toString(), 'other')
       assert.deepEqual(rest, [])
@@ -206,7 +206,7 @@ export function suite(name: string, create: Create, oracle = false): void {
         )
         const [client, error] = await failed
         assert.equal(client, device.client)
-        assert.ok(error instanceof Error)
+        assert.ok(error instanceof Error, 'an error is given')
         await device.expectClosed()
         assert.equal(asked, 0)
       })

@@ -272,7 +272,7 @@ export function suite(name: string, create: Create, oracle = false): void {
         device.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic, qos: 0 }] })
         const [client, error] = await failed
         assert.equal(client, device.client)
-        assert.ok(error instanceof Error)
+        assert.ok(error instanceof Error, 'an error is given')
         await device.expectClosed()
       }
       assert.equal(asked, 0)
@@ -336,10 +336,10 @@ export function suite(name: string, create: Create, oracle = false): void {
       await publish(broker, message('a/two', 'from the broker', { retain: true }))
       assert.equal(seen.length, 2)
       const [first, second] = seen
-      assert.ok(first !== undefined && second !== undefined)
+      assert.ok(first !== undefined && second !== undefined, 'both arrived')
       assert.equal(first.cmd, 'publish')
       assert.equal(first.topic, 'a/one')
-      assert.ok(Buffer.isBuffer(first.payload))
+      assert.ok(Buffer.isBuffer(first.payload), 'the bytes are a Buffer')
       assert.equal(first.payload.toString(), 'from a client')
       assert.equal(first.qos, 1)
       assert.equal(first.retain, false)
@@ -349,7 +349,7 @@ export function suite(name: string, create: Create, oracle = false): void {
       assert.equal(second.retain, true)
       assert.equal(second.brokerId, 'home')
       assert.equal(second.clientId, undefined)
-      assert.ok(second.brokerCounter > first.brokerCounter)
+      assert.ok(second.brokerCounter > first.brokerCounter, 'the counter grows')
     })
 
     it('subscribe() of the broker skips authorizeSubscribe and authorizeForward, and gets no retained message', async lab => {

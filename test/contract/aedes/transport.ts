@@ -20,7 +20,7 @@ async function serving(broker: Aedes, use: (port: number) => Promise<void>): Pro
 }
 
 /** A socket with the packets that have come. */
-async function dial(port: number): Promise<{ socket: Socket; next(): Promise<Packet> }> {
+async function dial(port: number): Promise<{ socket: Socket; next: () => Promise<Packet> }> {
   const socket = createConnection(port, '127.0.0.1')
   const reader = parser()
   const inbox: Packet[] = []
@@ -59,12 +59,12 @@ export function suite(name: string, create: Create, oracle = false): void {
         const { socket, next } = await dial(port)
         socket.write(generate(connectPacket('a')))
         const connack = await next()
-        assert.ok(connack.cmd === 'connack' && connack.returnCode === 0)
+        assert.ok(connack.cmd === 'connack' && connack.returnCode === 0, 'it is a CONNACK 0')
         socket.write(generate({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: 'a', qos: 1 }] }))
         assert.equal((await next()).cmd, 'suback')
         await publish(broker, message('a', 'x', { qos: 1 }))
         const packet = await next()
-        assert.ok(packet.cmd === 'publish' && packet.payload.toString() === 'x')
+        assert.ok(packet.cmd === 'publish' && packet.payload.toString() === 'x', 'it is the message')
         const gone = emitted(broker, 'clientDisconnect')
         socket.end(generate({ cmd: 'disconnect' }))
         await gone
@@ -130,7 +130,7 @@ export function suite(name: string, create: Create, oracle = false): void {
       const other = await lab.open()
       const { handle } = broker
       assert.notEqual(handle, other.handle)
-      assert.ok(broker instanceof AedesClass)
+      assert.ok(broker instanceof AedesClass, 'it is an Aedes')
       const device = await lab.connect({ handle } as Aedes, 'a')
       assert.equal(device.client.id, 'a')
       assert.equal(broker.connectedClients, 1)

@@ -1,0 +1,30 @@
+#!/usr/bin/env node
+import { basename, relative } from 'node:path'
+import type { Shell } from './command.ts'
+import { run } from './run.ts'
+
+// A reader that goes away, as `| head` does, is no reason to fail.
+process.stdout.on('error', () => {})
+process.stderr.on('error', () => {})
+
+/** How to call this program again: `openedge`, `npx openedge` in a folder that has it, or by its path. */
+function programName(script: string): string {
+  if (!script.endsWith('.js') && !script.endsWith('.ts')) return basename(script)
+  const path = relative(process.cwd(), script)
+  return path.startsWith('..') ? `node ${path}` : 'npx openedge'
+}
+
+const shell: Shell = {
+  env: process.env,
+  stdin: process.stdin,
+  program: programName(process.argv[1] ?? ''),
+  out: line => process.stdout.write(`${line}\n`),
+  err: line => process.stderr.write(`${line}\n`),
+}
+
+const code = await run(process.argv.slice(2), shell)
+// What was written may still be on its way when the other end of a pipe is slow.
+await Promise.all(
+  [process.stdout, process.stderr].map(stream => new Promise<void>(done => stream.write('', () => done()))),
+)
+process.exit(code)
