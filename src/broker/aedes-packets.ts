@@ -12,6 +12,7 @@ const NOTHING = Buffer.alloc(0)
 /** A message as hooks, events and plug-ins of aedes see it. */
 export function packetOf(message: Message, broker: Numbering): AedesPublishPacket {
   return {
+    ...(message.clientId !== '' && { clientId: message.clientId }),
     cmd: 'publish',
     brokerId: message.brokerId === '' ? broker.id : message.brokerId,
     brokerCounter: message.brokerCounter === 0 ? ++broker.counter : message.brokerCounter,
@@ -41,9 +42,10 @@ export function numbered(packet: PublishPacket, broker: Numbering): AedesPublish
 /** The message a packet carries, delivered with this RETAIN flag. */
 export function messageOf(packet: PublishPacket, retain: boolean): Message {
   const message = Message.of(packet.topic, payloadOf(packet), packet.qos ?? 0, retain)
-  const { brokerId, brokerCounter } = packet as Partial<AedesPublishPacket>
+  const { brokerId, brokerCounter, clientId } = packet as Partial<AedesPublishPacket> & { clientId?: string }
   message.brokerId = brokerId ?? ''
   message.brokerCounter = brokerCounter ?? 0
+  message.clientId = clientId ?? ''
   return message
 }
 

@@ -5,6 +5,7 @@ import type { Principal } from '../auth/index.ts'
 import { GatewayError } from '../common/index.ts'
 import { messageOf, packetOf } from './aedes-packets.ts'
 import { Connection } from './connection.ts'
+import { decode } from './decode.ts'
 import { handleAcknowledgement } from './handlers/acknowledgements.ts'
 import { handlePacket } from './handlers/index.ts'
 import { handleHookedPublish } from './handlers/publish.ts'
@@ -12,7 +13,7 @@ import { applySubscribe, type SubscribeRequest } from './handlers/subscribe.ts'
 import { applyUnsubscribe, type UnsubscribeRequest } from './handlers/unsubscribe.ts'
 import type { Hub } from './hub.ts'
 import type { Message } from './message.ts'
-import { ProtocolError } from './protocol-error.ts'
+import { MisplacedPacket, ProtocolError } from './protocol-error.ts'
 import type { Route } from './route.ts'
 import type { Session } from './session.ts'
 import type { Peer } from './transport.ts'
@@ -23,6 +24,7 @@ type Done = (error?: Error) => void
 
 /** Keep alive is enforced at one and a half times its value [MQTT-3.1.2-24]. */
 const KEEP_ALIVE_FACTOR = 1500
+const FIRST = 'only connect packet is allowed before auth [MQTT-3.1.0-1]'
 /** Unacknowledged messages older than this leave the chunk they arrived in. */
 const OWN_AFTER_MS = 1000
 
@@ -55,6 +57,7 @@ export class Client extends Connection {
   readonly #since: number
   #ownedAt = 0
   #gently = false
+  #beginsWrong = false
 
   constructor(hub: Hub, conn: Duplex, peer: Peer, req: IncomingMessage | undefined) {
     super(conn, peer, hub.state)
@@ -83,6 +86,8 @@ export class Client extends Connection {
 
   protected afterRead(): void {
     this.hub.dispatch.flush()
+    // What can't become a CONNECT is not waited for.
+    if (this.#beginsWrong) this.#refuse(FIRST)
     if (
       this.connecting &&
       this.countHeld(this.state.settings.packetsBeforeConnect) > this.state.settings.packetsBeforeConnect
@@ -90,9 +95,13 @@ export class Client extends Connection {
       this.fail(new GatewayError('ERR_LIMIT_PACKETS_BEFORE_CONNECT', 'Client queue limit reached'))
   }
 
+  protected begins(chunk: Buffer): void {
+    this.#beginsWrong = (chunk[0] as number) >> 4 !== CONNECT
+  }
+
   onPublish(chunk: Buffer, start: number, body: number, end: number): boolean {
     this.lastPacket = this.state.now
-    if (!this.connected) return this.#refuse('only connect packet is allowed before auth [MQTT-3.1.0-1]')
+    if (!this.connected) return this.#misplaced(FIRST, chunk.subarray(start, end))
     if (!this.hub.isPlain) return handleHookedPublish(this, chunk, start, body, end)
     const refusal = this.hub.dispatch.publish(this, chunk, start, body, end)
     return refusal === null || this.#refuse(refusal)
@@ -107,7 +116,7 @@ export class Client extends Connection {
       if (packetId !== 0) return handleAcknowledgement(this, PUBACK, packetId)
     }
     if ((chunk[start] as number) >> 4 !== CONNECT && !this.connected && !this.connecting)
-      return this.#refuse('only connect packet is allowed before auth [MQTT-3.1.0-1]')
+      return this.#misplaced(FIRST, chunk.subarray(start, end))
     return handlePacket(this, chunk, start, body, end) && !this.closed
   }
 
@@ -276,7 +285,12 @@ export class Client extends Connection {
     if (!hub.forwards) return message
     const packet = packetOf(message, hub)
     const { topic, payload } = packet
-    const answer = hub.authorizeForward(this.face, packet) as AedesPublishPacket | null | undefined
+    let answer: AedesPublishPacket | null | undefined
+    try {
+      answer = hub.authorizeForward(this.face, packet) as AedesPublishPacket | null | undefined
+    } catch (error) {
+      this.fail(error instanceof Error ? error : new Error(String(error)))
+    }
     if (answer === null || answer === undefined) return null
     if (answer.topic === topic && answer.payload === payload) return message
     return messageOf(answer, message.retain)
@@ -284,6 +298,11 @@ export class Client extends Connection {
 
   get forwards(): boolean {
     return this.hub.forwards
+  }
+
+  #misplaced(problem: string, packet: Buffer): false {
+    this.fail(new MisplacedPacket(problem, decode(packet)))
+    return false
   }
 
   #refuse(problem: string): false {

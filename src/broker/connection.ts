@@ -29,6 +29,7 @@ export abstract class Connection extends EventEmitter implements Flushable, Pack
   protected readonly state: HubState
   readonly #reader: PacketReader
   #dirty = false
+  #begun = false
   #paused = false
   #lingersUntil = 0
 
@@ -52,6 +53,8 @@ export abstract class Connection extends EventEmitter implements Flushable, Pack
   abstract onPublish(chunk: Buffer, start: number, body: number, end: number): boolean
   abstract onPacket(chunk: Buffer, start: number, body: number, end: number): boolean
   abstract onMalformed(problem: string): void
+  /** Sees the first bytes of the connection. */
+  protected abstract begins(chunk: Buffer): void
   /** Before a chunk is read. */
   protected abstract beforeRead(): void
   /** After a chunk was read. */
@@ -121,6 +124,10 @@ export abstract class Connection extends EventEmitter implements Flushable, Pack
   receiveChunk(chunk: Buffer): void {
     if (this.closed) return // what comes behind the end is read and thrown away, so that the peer can finish
     this.state.tick()
+    if (!this.#begun) {
+      this.#begun = true
+      this.begins(chunk)
+    }
     this.beforeRead()
     if (!this.#reader.read(chunk) || (this.blocked && this.output.size > PAUSE_ABOVE)) {
       this.#paused = true

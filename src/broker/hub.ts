@@ -9,7 +9,7 @@ import {
   type Subscription,
 } from 'aedes'
 import { Principal } from '../auth/index.ts'
-import { type Logger, silentLogger } from '../common/index.ts'
+import { GatewayError, type Logger, silentLogger } from '../common/index.ts'
 import { messageOf, numbered, payloadOf } from './aedes-packets.ts'
 import { Client, settle } from './client.ts'
 import { Dispatch } from './dispatch.ts'
@@ -20,6 +20,7 @@ import { type HubOptions, resolveSettings } from './hub-options.ts'
 import { type Deliver, LocalSubscriptions } from './local-subscriptions.ts'
 import type { Emitter, Persistence } from './persistence.ts'
 import { PersistenceLink } from './persistence-link.ts'
+import { ProtocolError } from './protocol-error.ts'
 import { Repeats } from './repeats.ts'
 import { RetainedStore } from './retained.ts'
 import { RouteCache } from './route.ts'
@@ -62,6 +63,8 @@ export class Hub extends Aedes {
   declare readonly clients: Record<string, Client>
   /** Numbers the messages of this hub, for plug-ins. */
   declare counter: number
+  /** The plugged persistence. */
+  declare persistence?: Persistence
   /** Other hubs that share the emitter, and when they were last heard of. */
   declare readonly brokers: Record<string, number>
   readonly #options: HubOptions
@@ -83,8 +86,8 @@ export class Hub extends Aedes {
     this.retained = new RetainedStore(this.state)
     this.sessions = new SessionRegistry(this.state)
     this.door = new Doorkeeper(options.config)
-    this.#locals = new LocalSubscriptions(this.state, this.sessions.tree)
-    this.#routes = new RouteCache(this.state.settings, this.sessions.tree)
+    this.#locals = new LocalSubscriptions(this.state)
+    this.#routes = new RouteCache(this.state.settings, this.sessions.tree, this.#locals.tree)
     this.dispatch = new Dispatch(this.state, this.#routes, this.retained)
     this.#plugged = options.mq !== undefined
     const plain = new Aedes() as unknown as Hub
@@ -101,12 +104,20 @@ export class Hub extends Aedes {
     return this.#connections.size
   }
 
+  /** Makes a hub that is ready for connections; the same as createHub. */
+  static override async createBroker(options?: HubOptions): Promise<Hub> {
+    const hub = new Hub(options)
+    await hub.listen()
+    return hub
+  }
+
   /** Makes the hub ready for connections. Called by createHub and createBroker. */
   override async listen(): Promise<void> {
     const writable = this as { connectedClients: number; closed: boolean }
     writable.connectedClients = 0
     const { persistence, heartbeatInterval = 60_000 } = this.#options
     if (persistence !== undefined) {
+      this.persistence = persistence as Persistence
       this.link = new PersistenceLink(persistence as Persistence, (clientId, error) =>
         this.#storeFailed(clientId, error),
       )
@@ -147,16 +158,18 @@ export class Hub extends Aedes {
   override publish(packet: PublishPacket, clientOrDone?: AedesClient | null | Done, done?: Done): void {
     const client = typeof clientOrDone === 'function' ? null : (clientOrDone ?? null)
     const callback = typeof clientOrDone === 'function' ? clientOrDone : done
-    if (packet.topic.split('/').length > this.state.settings.topic.maxLevels) {
-      callback?.(new Error('topic has too many levels'))
+    if (this.closed) {
+      callback?.(new GatewayError('ERR_LIFECYCLE_CLOSED', 'the hub is closed'))
       return
     }
+    if (this.#refusesLevels(packet.topic, callback)) return
     this.refreshMode()
     settle(this.forwardPublish(numbered(packet, this), client as unknown as Client | null), callback)
   }
 
   /** Calls a function for every message that matches; it gets the next after it called back. */
-  override subscribe(topic: string, deliver: Deliver, done: () => void = () => {}): void {
+  override subscribe(topic: string, deliver: Deliver, done: Done = () => {}): void {
+    if (this.#refusesLevels(topic, done)) return
     if (this.#plugged) {
       this.#emitter.on(topic, deliver, done)
       return
@@ -166,7 +179,8 @@ export class Hub extends Aedes {
   }
 
   /** Reverse of subscribe, for the same topic and function. */
-  override unsubscribe(topic: string, deliver: Deliver, done: () => void = () => {}): void {
+  override unsubscribe(topic: string, deliver: Deliver, done: Done = () => {}): void {
+    if (this.#refusesLevels(topic, done)) return
     if (this.#plugged) {
       this.#emitter.removeListener(topic, deliver, done)
       return
@@ -221,6 +235,7 @@ export class Hub extends Aedes {
     this.isPlain =
       this.authorizePublish === defaults.authorizePublish &&
       this.published === defaults.published &&
+      !this.forwards &&
       this.link === null &&
       !this.#plugged &&
       this.#locals.isEmpty &&
@@ -273,15 +288,19 @@ export class Hub extends Aedes {
   clientEnded(client: Client, reason: string): void {
     const { session, id } = client
     if (client.will !== null) void publishWill(this, client)
+    let ended: string[] = []
     if (session?.receiver === client) {
       session.detach()
+      if (session.clean) ended = [...session.subscriptions.keys()]
       if (session.clean || this.link !== null) this.sessions.drop(session)
+      if (session.clean) void this.link?.cleanIncoming(client)
     }
     if (id === null || this.clients[id] !== client) return
     delete this.clients[id]
     ;(this as { connectedClients: number }).connectedClients--
     this.emit('clientDisconnect', client)
     this.announce('disconnect/clients', () => id)
+    if (ended.length > 0) this.announceUnsubscribe(client, ended)
     this.log.info({ clientId: id, reason }, 'client.disconnected')
   }
 
@@ -300,7 +319,12 @@ export class Hub extends Aedes {
     const leftOut = this.#repeats.admit(address, this.state.now)
     if (leftOut === null) return
     this.log.debug(
-      { clientId: client.id, address, reason: error.message, ...(leftOut > 0 && { leftOut }) },
+      {
+        clientId: client.id,
+        address,
+        reason: error instanceof ProtocolError ? error.problem : error.message,
+        ...(leftOut > 0 && { leftOut }),
+      },
       'client.error',
     )
   }
@@ -333,6 +357,12 @@ export class Hub extends Aedes {
   }
 
   // -- inside -------------------------------------------------------------------------------------------------------
+
+  #refusesLevels(topic: string, done: Done | undefined): boolean {
+    if (topic.split('/').length <= this.state.settings.topic.maxLevels) return false
+    done?.(new Error('topic has too many levels'))
+    return true
+  }
 
   get #emitter(): Emitter {
     return (this as unknown as { mq: Emitter }).mq

@@ -1,6 +1,5 @@
 import type { AedesPublishPacket } from 'aedes'
-import type { SubscriptionTree } from '../router/index.ts'
-import type { Subscriber } from './route.ts'
+import { SubscriptionTree } from '../router/index.ts'
 import type { HubState } from './state.ts'
 
 /** Gets a message and calls back when it is ready for the next. */
@@ -17,13 +16,13 @@ export class LocalSubscriber {
 
 /** The subscriptions of functions: a topic filter and a function are the key. */
 export class LocalSubscriptions {
+  /** Apart from the clients' filters: here `#` hears `$SYS` as well, as it does in aedes. */
+  readonly tree = new SubscriptionTree<LocalSubscriber>()
   readonly #state: HubState
-  readonly #tree: SubscriptionTree<Subscriber>
   readonly #byFilter = new Map<string, Map<Deliver, LocalSubscriber>>()
 
-  constructor(state: HubState, tree: SubscriptionTree<Subscriber>) {
+  constructor(state: HubState) {
     this.#state = state
-    this.#tree = tree
   }
 
   get isEmpty(): boolean {
@@ -39,7 +38,7 @@ export class LocalSubscriptions {
     if (byFunction.has(deliver)) return
     const subscriber = new LocalSubscriber(deliver)
     byFunction.set(deliver, subscriber)
-    this.#tree.add(filter, subscriber, 2)
+    this.tree.add(filter, subscriber, 2)
     this.#state.epoch++
   }
 
@@ -49,7 +48,7 @@ export class LocalSubscriptions {
     if (byFunction === undefined || subscriber === undefined) return
     byFunction.delete(deliver)
     if (byFunction.size === 0) this.#byFilter.delete(filter)
-    this.#tree.remove(filter, subscriber)
+    this.tree.remove(filter, subscriber)
     this.#state.epoch++
   }
 }

@@ -18,6 +18,8 @@ export class Message {
   /** Identity in a pluggable persistence; empty and 0 without one. */
   brokerId = ''
   brokerCounter = 0
+  /** Who published it, where hooks want to know; else empty. */
+  clientId = ''
   #owned: boolean
 
   constructor(

@@ -38,6 +38,12 @@ export class PersistenceLink implements DeliveryObserver {
     await this.emptyOutgoing(client)
   }
 
+  /** The QoS 2 receipts of a clean session end with it. Never rejects. */
+  async cleanIncoming(client: Client): Promise<void> {
+    const who = owner(client)
+    await this.#persistence.cleanIncoming?.(who).catch(error => this.#onError(who.id, error as Error))
+  }
+
   /** Fills a session with what is stored of it; true when something was. */
   async restore(client: PersistenceClient, session: Session): Promise<boolean> {
     const subscriptions = await this.#persistence.subscriptionsByClient(client)
@@ -166,7 +172,7 @@ export class PersistenceLink implements DeliveryObserver {
   /** The retained messages of all filters, each topic once. */
   async *retained(filters: string[]): AsyncGenerator<AedesPublishPacket> {
     const seen = new Set<string>()
-    for await (const packet of this.#persistence.createRetainedStreamCombi(filters)) {
+    for await (const packet of await this.#persistence.createRetainedStreamCombi(filters)) {
       if (seen.has(packet.topic)) continue
       seen.add(packet.topic)
       yield packet

@@ -2,8 +2,23 @@ import { GatewayError } from '../common/index.ts'
 
 /** The client broke the protocol or asked for what it may not have; its connection is closed. */
 export class ProtocolError extends GatewayError {
-  constructor(problem: string) {
-    super('ERR_PROTOCOL_VIOLATION', problem)
+  /** What exactly, with the clause. */
+  readonly problem: string
+
+  constructor(problem: string, message: string = problem) {
+    super('ERR_PROTOCOL_VIOLATION', message)
+    this.problem = problem
+  }
+}
+
+/** A packet that has no place at this point of the conversation; told in the words of aedes, with the packet. */
+export class MisplacedPacket extends ProtocolError {
+  /** The packet, decoded. */
+  readonly info: unknown
+
+  constructor(problem: string, info: unknown) {
+    super(problem, 'Invalid protocol')
+    this.info = info
   }
 }
 

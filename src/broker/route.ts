@@ -3,11 +3,8 @@ import type { Principal } from '../auth/index.ts'
 import { startsWithDollar, topicNameProblem } from '../common/index.ts'
 import type { SubscriptionTree } from '../router/index.ts'
 import type { LocalSubscriber } from './local-subscriptions.ts'
-import { Session } from './session.ts'
+import type { Session } from './session.ts'
 import type { Settings } from './settings.ts'
-
-/** Who may be subscribed: a client's session, or a function of the program itself. */
-export type Subscriber = Session | LocalSubscriber
 
 /** All that is known of one topic name, so that a PUBLISH needs one look-up. */
 export class Route {
@@ -49,13 +46,17 @@ export class Route {
   }
 
   /** Collects the subscribers of this epoch. */
-  collect(tree: SubscriptionTree<Subscriber>, epoch: number, mark: number): void {
+  collect(
+    tree: SubscriptionTree<Session>,
+    functions: SubscriptionTree<LocalSubscriber>,
+    epoch: number,
+    mark: number,
+  ): void {
     const sessions: Session[] = []
     const granted: number[] = []
     const locals: LocalSubscriber[] = []
     tree.match(this.topic, (subscriber, qos) => {
-      if (!(subscriber instanceof Session)) locals.push(subscriber)
-      else if (subscriber.mark !== mark) {
+      if (subscriber.mark !== mark) {
         subscriber.mark = mark
         subscriber.markAt = sessions.length
         sessions.push(subscriber)
@@ -65,6 +66,7 @@ export class Route {
         granted[subscriber.markAt] = qos
       }
     })
+    if (functions.size > 0) functions.match(this.topic, subscriber => locals.push(subscriber), true)
     this.sessions = sessions
     this.qos = granted
     this.locals = locals
@@ -88,15 +90,17 @@ const GENERATION = 8192
  */
 export class RouteCache {
   readonly #settings: Settings
-  readonly #tree: SubscriptionTree<Subscriber>
+  readonly #tree: SubscriptionTree<Session>
+  readonly #functions: SubscriptionTree<LocalSubscriber>
   readonly #slots: (Route | null)[] = new Array<Route | null>(SLOTS).fill(null)
   #young = new Map<string, Route>()
   #old = new Map<string, Route>()
   #mark = 0
 
-  constructor(settings: Settings, tree: SubscriptionTree<Subscriber>) {
+  constructor(settings: Settings, tree: SubscriptionTree<Session>, functions: SubscriptionTree<LocalSubscriber>) {
     this.#settings = settings
     this.#tree = tree
+    this.#functions = functions
   }
 
   /** The route of the topic in bytes[at..at+length); null when they are no well-formed UTF-8 [MQTT-1.5.3-1]. */
@@ -123,7 +127,7 @@ export class RouteCache {
 
   /** Brings the subscribers of a route up to this epoch. */
   refresh(route: Route, epoch: number): void {
-    route.collect(this.#tree, epoch, ++this.#mark)
+    route.collect(this.#tree, this.#functions, epoch, ++this.#mark)
   }
 
   /** After permissions changed: every verdict is asked anew. */

@@ -1,11 +1,10 @@
 import { SubscriptionTree } from '../router/index.ts'
-import type { Subscriber } from './route.ts'
 import { Session } from './session.ts'
 import type { HubState } from './state.ts'
 
 /** All sessions and their subscriptions. Whatever changes a subscription raises the epoch, so that Routes are made anew. */
 export class SessionRegistry {
-  readonly tree = new SubscriptionTree<Subscriber>()
+  readonly tree = new SubscriptionTree<Session>()
   readonly #state: HubState
   readonly #sessions = new Map<string, Session>()
 

@@ -16,6 +16,8 @@ export interface Settings {
   readonly packetsBeforeConnect: number
   /** Connections at the same time. */
   readonly connections: number
+  /** An invalid topic filter ends the connection, as in aedes; else its SUBACK entry is 0x80, as in OpenEdge. */
+  readonly closeOnInvalidFilter: boolean
   /** Topic filters per client. */
   readonly filters: number
   readonly retainedCount: number
@@ -56,6 +58,7 @@ export const EMBEDDED_SETTINGS: Settings = {
   clientIdCharset: 'any',
   packetsBeforeConnect: 42,
   connections: Number.POSITIVE_INFINITY,
+  closeOnInvalidFilter: true,
   filters: 10_000,
   retainedCount: 1_000_000,
   retainedBytes: 268_435_456,
@@ -87,6 +90,7 @@ export function settingsOf(config: HubConfig): Settings {
     clientIdCharset: limits.clientIdCharset,
     packetsBeforeConnect: limits.packetsBeforeConnect,
     connections: limits.connections,
+    closeOnInvalidFilter: false,
     filters: limits.filters,
     retainedCount: limits.retainedCount,
     retainedBytes: limits.retainedBytes,

@@ -32,9 +32,9 @@ On a terminal the password is asked for twice and not shown; otherwise it is rea
 }
 
 async function ask(shell: Shell): Promise<string> {
-  const password = await askHidden(shell.stdin, 'Password: ')
+  const [password = '', again] = await askHidden(shell.stdin, ['Password: ', 'Once more: '])
   if (password === '') throw badPassword('is empty')
-  if ((await askHidden(shell.stdin, 'Once more: ')) !== password) throw badPassword('was not the same both times')
+  if (again !== password) throw badPassword('was not the same both times')
   return password
 }
 

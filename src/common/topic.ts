@@ -56,7 +56,7 @@ export function topicFilterProblem(filter: string, limits: TopicLimits = DEFAULT
 }
 
 function sizeProblem(text: string, levels: number, limits: TopicLimits): string | null {
-  if (levels > limits.maxLevels) return `has ${levels} levels; ${limits.maxLevels} are allowed`
+  if (levels > limits.maxLevels) return `has too many levels (${levels}; ${limits.maxLevels} are allowed)`
   // A UTF-16 unit takes three bytes at most, so short topics need no count.
   if (text.length * 3 > limits.maxBytes) {
     const bytes = Buffer.byteLength(text)

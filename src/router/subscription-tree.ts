@@ -59,10 +59,12 @@ export class SubscriptionTree<S> {
     return true
   }
 
-  /** Visits every subscription whose filter matches the topic name [MQTT-4.7.1-2] [MQTT-4.7.1-3]. */
-  match(topic: string, visit: Visit<S>): void {
-    // A filter that starts with a wildcard does not match topics that start with $ [MQTT-4.7.2-1].
-    matchFrom(this.#root, topic.split('/'), 0, startsWithDollar(topic), visit)
+  /**
+   * Visits every subscription whose filter matches the topic name [MQTT-4.7.1-2] [MQTT-4.7.1-3]. A filter that starts
+   * with a wildcard does not match topics that start with $ [MQTT-4.7.2-1], unless `dollarToo`.
+   */
+  match(topic: string, visit: Visit<S>, dollarToo = false): void {
+    matchFrom(this.#root, topic.split('/'), 0, !dollarToo && startsWithDollar(topic), visit)
   }
 }
 

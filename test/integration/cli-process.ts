@@ -38,8 +38,13 @@ export async function openedge(
 }
 
 /** A command that runs on. It is ended with the test at the latest. */
-export function startOpenedge(t: TestContext, args: readonly string[], cwd: string): Program {
-  const program = new Program(args, cwd, {})
+export function startOpenedge(
+  t: TestContext,
+  args: readonly string[],
+  cwd: string,
+  env: Record<string, string> = {},
+): Program {
+  const program = new Program(args, cwd, env)
   t.after(() => program.kill())
   return program
 }

@@ -206,7 +206,7 @@ describe('hub refuses to start', () => {
     const wrong = await openedge(['hub', '-c', 'wrong.yml'], { cwd })
     assert.equal(wrong.code, 2)
     assert.equal(wrong.stdout, '')
-    assert.match(wrong.stderr, /^wrong\.yml:2:28: message\.length\.max: .+\n$/m)
+    assert.match(wrong.stderr, /^wrong\.yml:2:27: message\.length\.max: .+$/m)
     assertFails(await openedge(['hub', '-c', 'absent.yml'], { cwd }), 2, 'absent.yml: does not exist')
     const tls = await openedge(['hub', '-c', 'tls.yml'], { cwd })
     assert.equal(tls.code, 2)

@@ -23,6 +23,14 @@ export interface Phases {
   onEnd(idleMs: number): void
 }
 
+export interface LoopParts {
+  tally: Tally
+  space: ReadSpace
+  phases: Phases
+  /** The list that all senders share. */
+  withRoom: number[]
+}
+
 type Phase = 'warm-up' | 'measured' | 'drain'
 
 /**
@@ -35,6 +43,8 @@ export class LoadLoop {
   readonly #tally: Tally
   readonly #space: ReadSpace
   readonly #phases: Phases
+  /** Numbers of the publishers whose window has opened. */
+  readonly #withRoom: number[]
   #phase: Phase = 'warm-up'
   #start = 0
   #phaseEnd = 0
@@ -47,16 +57,14 @@ export class LoadLoop {
   #wasIdle = false
   #idleMs = 0
 
-  constructor(
-    publishers: readonly Publisher[],
-    schedule: Schedule,
-    { tally, space, phases }: { tally: Tally; space: ReadSpace; phases: Phases },
-  ) {
+  constructor(publishers: readonly Publisher[], schedule: Schedule, { tally, space, phases, withRoom }: LoopParts) {
     this.#publishers = publishers
     this.#schedule = schedule
     this.#tally = tally
     this.#space = space
     this.#phases = phases
+    this.#withRoom = withRoom
+    for (const publisher of publishers.keys()) withRoom.push(publisher)
   }
 
   /** Resolves when all is delivered after the measured interval, or nothing has come for too long. */
@@ -112,13 +120,15 @@ export class LoadLoop {
 
   #sendAllowed(now: number): number {
     let made = 0
-    for (const { client, sender } of this.#publishers) {
-      let room = sender.room
-      if (room === 0) continue
+    for (let i = 0; i < this.#withRoom.length; i++) {
+      const { client, sender } = this.#publishers[this.#withRoom[i] as number] as Publisher
+      sender.isListed = false
+      const room = sender.room
       made += room
-      for (; room > 0; room--) sender.make(now)
+      for (let left = room; left > 0; left--) sender.make(now)
       client.writeAll(sender.takeUnwritten())
     }
+    this.#withRoom.length = 0
     return made
   }
 

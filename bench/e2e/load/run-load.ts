@@ -21,6 +21,7 @@ export async function runLoad(target: Target, options: LoadOptions): Promise<Loa
   const space = new ReadSpace()
   const abort = new AbortController()
   const clients: Client[] = []
+  const withRoom: number[] = []
   const open = (name: string): Client => {
     const client = new Client({ ...target, clientId: name, space, onFailure: error => abort.abort(error) })
     clients.push(client)
@@ -28,7 +29,7 @@ export async function runLoad(target: Target, options: LoadOptions): Promise<Loa
   }
   const publishers = topology.topicsOf.map((topics, publisher): Publisher => {
     const own = topics.map(topic => ({ name: topology.topicName(topic), receivers: topology.receiversOf(topic) }))
-    const sender = new Sender({ ...options, run, publisher, topics: own }, tally)
+    const sender = new Sender({ ...options, run, publisher, topics: own }, tally, withRoom)
     const client = open(`bench-pub-${publisher}`)
     client.sink = { publish: refusePublish, puback: packetId => sender.puback(packetId) }
     return { client, sender }
@@ -47,7 +48,7 @@ export async function runLoad(target: Target, options: LoadOptions): Promise<Loa
     })
     await inParallel(publishers, ({ client }) => client.connect())
     const meter = new Meter(target.pid, tally, senders)
-    await new LoadLoop(publishers, options, { tally, space, phases: meter }).run(abort.signal)
+    await new LoadLoop(publishers, options, { tally, space, phases: meter, withRoom }).run(abort.signal)
     await sleep(AFTERMATH_MS)
     if (abort.signal.aborted) throw abort.signal.reason
     countMissing(tally)

@@ -41,11 +41,14 @@ export class Sender {
   readonly payloadAt: Int32Array
   /** When the message in the slot was sent or due, on the clock of performance.now(). */
   readonly sentAt: Float64Array
+  /** Whether the number of this publisher stands in the list of those that have room. */
+  isListed = false
   /** How many messages were made so far, and how many of them are delivered to all and acknowledged. */
   made = 0
   done = 0
   readonly #options: SenderOptions
   readonly #tally: Tally
+  readonly #withRoom: number[]
   readonly #packetAt: Int32Array
   readonly #receivers: Int32Array
   /** Deliveries and acknowledgement still to come, by slot. */
@@ -53,10 +56,12 @@ export class Sender {
   readonly #awaitsAck: Uint8Array
   #written = 0
 
-  constructor(options: SenderOptions, tally: Tally) {
+  /** `withRoom` is the list that the sender puts its number into when its window opens. */
+  constructor(options: SenderOptions, tally: Tally, withRoom: number[]) {
     const { topics, window } = options
     this.#options = options
     this.#tally = tally
+    this.#withRoom = withRoom
     this.topicCount = topics.length
     this.size = options.size
     // A slot always has the same topic; twice the window, so that few writes have to be split where the ring ends.
@@ -138,6 +143,9 @@ export class Sender {
 
   #advance(): void {
     while (this.done < this.made && this.#pending[this.done % this.slots] === 0) this.done++
+    if (this.isListed || this.room === 0) return
+    this.isListed = true
+    this.#withRoom.push(this.#options.publisher)
   }
 }
 

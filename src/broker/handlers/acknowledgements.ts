@@ -43,7 +43,7 @@ function pubcomp(client: Client, session: Session, packetId: number): void {
 function pubrel(client: Client, session: Session, packetId: number): boolean {
   const link = client.hub.link
   session.release(packetId)
-  if (link !== null && !session.clean) {
+  if (link !== null) {
     return client.wait(link.releaseIncoming(client, packetId).then(() => sendPubcomp(client, packetId)))
   }
   sendPubcomp(client, packetId)

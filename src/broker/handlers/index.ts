@@ -1,8 +1,8 @@
 import type { ConnectPacket } from 'aedes'
-import { type Packet, parser } from 'mqtt-packet'
 import type { Client } from '../client.ts'
+import { decode } from '../decode.ts'
 import { guardPacket } from '../packet-guard.ts'
-import { ProtocolError } from '../protocol-error.ts'
+import { MisplacedPacket, ProtocolError } from '../protocol-error.ts'
 import {
   CONNECT,
   DISCONNECT,
@@ -57,23 +57,12 @@ export function handlePacket(client: Client, chunk: Buffer, start: number, body:
   if (packet instanceof Error) return refuse(client, packet.message)
   if (packet.cmd === 'subscribe') return client.wait(handleSubscribe(client, packet))
   if (packet.cmd === 'unsubscribe') return client.wait(handleUnsubscribe(client, packet))
-  if (client.connecting || client.connected) return refuse(client, 'second CONNECT [MQTT-3.1.0-2]')
+  if (client.connecting || client.connected) {
+    client.fail(new MisplacedPacket('second CONNECT [MQTT-3.1.0-2]', packet))
+    return false
+  }
   client.connecting = true
   return client.wait(handleConnect(client, packet as ConnectPacket))
-}
-
-/** Every packet gets a parser of its own: what one CONNECT says must not colour how another client is read. */
-function decode(bytes: Buffer): Packet | Error {
-  const decoder = parser()
-  let result: Packet | Error = new Error('incomplete packet')
-  decoder.on('packet', packet => {
-    result = packet
-  })
-  decoder.on('error', (error: Error) => {
-    result = error
-  })
-  decoder.parse(Buffer.from(bytes))
-  return result
 }
 
 function refuse(client: Client, problem: string): false {

@@ -45,7 +45,7 @@ async function publish(client: Client, packet: PublishPacket): Promise<void> {
 async function publishOnce(client: Client, session: Session, packet: PublishPacket): Promise<void> {
   const hub = client.hub
   const packetId = packet.messageId as number
-  const link = session.clean ? null : hub.link
+  const link = hub.link
   if (link !== null && (await link.hasIncoming(client, packetId))) return
   if (!client.receive(packetId)) return
   try {

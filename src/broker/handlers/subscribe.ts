@@ -5,6 +5,7 @@ import { messageOf } from '../aedes-packets.ts'
 import type { Client } from '../client.ts'
 import { ask } from '../hooks.ts'
 import type { Message } from '../message.ts'
+import { ProtocolError } from '../protocol-error.ts'
 import type { Session } from '../session.ts'
 
 /** A SUBSCRIBE packet, or what a program asks for with `client.subscribe`: then without a messageId. */
@@ -60,9 +61,13 @@ async function grant(client: Client, session: Session, asked: Subscription): Pro
 }
 
 function refusal(client: Client, session: Session, filter: string): string | null {
-  const { topic: limits, filters } = client.hub.state.settings
+  const { topic: limits, closeOnInvalidFilter, filters } = client.hub.state.settings
   const problem = topicFilterProblem(filter, limits)
-  if (problem !== null) return `subscribe topic (${filter}) invalid: it ${problem}`
+  if (problem !== null) {
+    const text = `subscribe topic (${filter}) invalid: it ${problem}`
+    if (closeOnInvalidFilter) throw new ProtocolError(text)
+    return text
+  }
   if (!client.principal.maySubscribe(filter)) return `subscribe topic (${filter}) not permitted`
   if (session.subscriptions.size >= filters && !session.subscriptions.has(filter))
     return `more than ${filters} filters of one client (limits.filters)`

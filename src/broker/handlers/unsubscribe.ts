@@ -1,4 +1,6 @@
+import { topicFilterProblem } from '../../common/index.ts'
 import type { Client } from '../client.ts'
+import { ProtocolError } from '../protocol-error.ts'
 
 /** An UNSUBSCRIBE packet, or what a program asks for with `client.unsubscribe`: then without a messageId. */
 export interface UnsubscribeRequest {
@@ -15,6 +17,11 @@ export async function applyUnsubscribe(client: Client, request: UnsubscribeReque
   const session = client.session
   if (session === null) return
   const hub = client.hub
+  const { topic: limits, closeOnInvalidFilter } = hub.state.settings
+  for (const filter of closeOnInvalidFilter ? request.unsubscriptions : []) {
+    const problem = topicFilterProblem(filter, limits)
+    if (problem !== null) throw new ProtocolError(`unsubscribe topic (${filter}) invalid: it ${problem}`)
+  }
   if (!session.clean && hub.link !== null) await hub.link.unsubscribed(client, request.unsubscriptions)
   if (client.closed) return
   for (const filter of request.unsubscriptions) hub.sessions.unsubscribe(session, filter)

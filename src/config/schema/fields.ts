@@ -35,7 +35,7 @@ const MAX_TIMER = '596h'
 const MAX_COUNT = 2_147_483_647
 
 // Zero of a key that OpenEdge knows means its default there, and so it does here. Keys that OpenEdge does not know
-// say for themselves what zero means, and are made with `zero: 'kept'`, or with `min` where it means nothing.
+// say for themselves what zero means, or refuse it by their `min`.
 type Zero = 'default' | 'kept' | 'refused'
 
 /** Text. Empty means the default. What `required` forbids is for a rule to say. */
@@ -66,7 +66,7 @@ export function choice<const Option extends string>(
 export function count(about: About & { default: number; min?: number; max?: number; zero?: Zero }) {
   const min = about.min ?? 0
   const max = about.max ?? MAX_COUNT
-  const zeroIsDefault = about.zero !== 'kept'
+  const zeroIsDefault = (about.zero ?? 'default') === 'default'
   const wrong = `must be a whole number, ${range(String(min), String(max))}`
   return v.pipe(
     v.nullish(
@@ -128,7 +128,7 @@ export function size(about: About & { default: string; min?: number; max?: numbe
   const fallback = parseSize(about.default) ?? 0
   const min = about.min ?? 0
   const max = about.max ?? Number.MAX_SAFE_INTEGER
-  const zeroIsDefault = about.zero !== 'kept'
+  const zeroIsDefault = (about.zero ?? 'default') === 'default'
   return v.pipe(
     v.nullish(
       v.union(

@@ -21,14 +21,14 @@ const queueSchema = v.pipe(
           messages: count({
             default: 10_000,
             min: 1,
-            zero: 'kept',
+            zero: 'refused',
             description: 'Messages of QoS 1 and 2 that wait for one session. One more, and the oldest is dropped.',
             reload: 'hot',
           }),
           bytes: size({
             default: '16m',
             min: 1,
-            zero: 'kept',
+            zero: 'refused',
             description:
               'Bytes of the messages of QoS 1 and 2 that wait for one session. More, and the oldest are dropped.',
             reload: 'hot',

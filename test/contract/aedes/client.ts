@@ -196,8 +196,9 @@ export function suite(name: string, create: Create, oracle = false): void {
       const again = await lab.connect(broker, 'kept', { clean: false })
       const packet = await again.expect('publish')
       assert.equal(packet.payload.toString(), 'x')
+      const acked = emitted(broker, 'ack')
       again.send({ cmd: 'puback', messageId: packet.messageId ?? 0 })
-      await emitted(broker, 'ack')
+      await acked
     })
 
     for (const [form, subscriptions] of [

@@ -127,6 +127,22 @@ export function suite(name: string, create: Create, oracle = false): void {
     )
 
     it(
+      'an invalid or too deep filter is answered with 128; the connection stays open',
+      async lab => {
+        const broker = await lab.open({ maxTopicLevels: 3 })
+        const device = await lab.connect(broker, 'careless')
+        const wrong = ['a/#/b', 'ab#', 'a#', 'a+', 'a/b/c/d']
+        const subscriptions = [...wrong, 'a'].map(topic => ({ topic, qos: 0 as const }))
+        device.send({ cmd: 'subscribe', messageId: 1, subscriptions })
+        assert.deepEqual((await device.expect('suback')).granted, [...wrong.map(() => 128), 0])
+        device.send({ cmd: 'unsubscribe', messageId: 2, unsubscriptions: wrong })
+        await device.expect('unsuback')
+        assert.deepEqual(await device.settle(), [])
+      },
+      only,
+    )
+
+    it(
       'a kept session without subscriptions is present when it comes back [MQTT-3.2.2-2]',
       async lab => {
         const broker = await lab.open()

@@ -1,6 +1,7 @@
 // A persistence that fails: who is told, what the client sees, and that the broker lives on.
 import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
+import { Readable } from 'node:stream'
 import type { Aedes, Client } from 'aedes'
 import type { IConnectPacket } from 'mqtt-packet'
 import {
@@ -13,6 +14,7 @@ import {
   message,
   publish,
   turns,
+  within,
 } from './harness.ts'
 import { failing, memoryPersistence } from './plugins.ts'
 
@@ -110,7 +112,7 @@ export function suite(name: string, create: Create, oracle = false): void {
       const { broker, fail, heal } = await open(lab, 'incomingStorePacket')
       const subscriber = await lab.connect(broker, 'subscriber')
       await subscriber.subscribe('a', 2)
-      const device = await lab.connect(broker, 'sender')
+      const device = await lab.connect(broker, 'sender', { clean: false })
       fail()
       await expectFailure(lab, broker, device, heal, () =>
         device.send({ ...message('a', 'x', { qos: 2 }), messageId: 1 }),
@@ -143,16 +145,32 @@ export function suite(name: string, create: Create, oracle = false): void {
       }
     })
 
-    it('subscriptionsByTopic: the broker emits error', async lab => {
+    it('subscriptionsByTopic: the failure is told, by the event error of the broker or by the callback', async lab => {
       const { broker, fail } = await open(lab, 'subscriptionsByTopic')
       const away = await lab.connect(broker, 'away', { clean: false })
       await away.subscribe('a', 1)
       await away.disconnect()
-      const failed = new Promise(resolve => EventEmitter.prototype.once.call(broker, 'error', resolve))
-      fail()
-      broker.publish(message('a', 'x', { qos: 1 }), () => {})
-      assert.equal(await failed, FAILURE)
+      const told = new Promise(resolve => {
+        EventEmitter.prototype.once.call(broker, 'error', resolve)
+        fail()
+        broker.publish(message('a', 'x', { qos: 1 }), resolve)
+      })
+      assert.equal(await within(told, 'the failure'), FAILURE)
     })
+
+    it(
+      'subscriptionsByTopic: the sending client gets clientError and is closed without PUBACK',
+      async lab => {
+        const { broker, fail, heal } = await open(lab, 'subscriptionsByTopic')
+        const device = await lab.connect(broker, 'sender')
+        fail()
+        await expectFailure(lab, broker, device, heal, () =>
+          device.send({ ...message('a', 'x', { qos: 1 }), messageId: 1 }),
+        )
+        assert.deepEqual(device.inbox, [])
+      },
+      { oracle: false },
+    )
 
     it('outgoingClearMessageId: clientError for the client that acknowledged', async lab => {
       const { broker, fail } = await open(lab, 'outgoingClearMessageId')
@@ -229,13 +247,31 @@ export function suite(name: string, create: Create, oracle = false): void {
     it(
       'createRetainedStreamCombi: costs that subscriber at most',
       async lab => {
-        const { plugin, switch: state } = failing(memoryPersistence(), 'createRetainedStreamCombi', FAILURE)
-        const broker = await lab.open({ persistence: plugin })
+        let broken = false
+        const memory = memoryPersistence()
+        const persistence = new Proxy(memory, {
+          get(target, property) {
+            const value: unknown = Reflect.get(target, property, target)
+            if (typeof value !== 'function') return value
+            if (property === 'setup') return async (broker: unknown) => target.setup(broker)
+            if (property !== 'createRetainedStreamCombi') return value.bind(target)
+            return (...values: unknown[]) =>
+              broken
+                ? new Readable({
+                    read() {
+                      this.destroy(FAILURE)
+                    },
+                  })
+                : Reflect.apply(value, target, values)
+          },
+        })
+        const broker = await lab.open({ persistence })
         const device = await lab.connect(broker, 'unlucky')
-        state.on = true
+        broken = true
         device.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: 'a', qos: 0 }] })
         await Promise.race([device.next().catch(() => {}), device.closed])
-        state.on = false
+        await turns()
+        broken = false
         const next = await lab.connect(broker, 'next')
         assert.equal(await next.subscribe('a'), 0)
       },

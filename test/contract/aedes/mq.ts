@@ -57,7 +57,10 @@ export function suite(name: string, create: Create, oracle = false): void {
         ],
       )
       const [first, second] = packets
-      assert.ok(first !== undefined && second !== undefined && second.brokerCounter > first.brokerCounter, 'the counter grows')
+      assert.ok(
+        first !== undefined && second !== undefined && second.brokerCounter > first.brokerCounter,
+        'the counter grows',
+      )
     })
 
     it('what others emit reaches the clients and the functions subscribed here', async lab => {

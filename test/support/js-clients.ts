@@ -1,0 +1,104 @@
+/** Clients in JavaScript that devices and programs use: MQTT.js on all transports, and MQTT.js on websocket-stream. */
+import { once } from 'node:events'
+import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
+import openWebSocketStream from 'websocket-stream'
+import { ACCOUNT, type ClientHub } from './client-hub.ts'
+import type { Cleanup, Transport } from './raw-client.ts'
+
+export interface ClientKind {
+  readonly name: string
+  readonly transport: Transport
+  /** The unmaintained way to speak MQTT over WebSockets, on ws 3, which devices in the field still use. */
+  readonly isOld: boolean
+}
+
+export const CLIENT_KINDS: readonly ClientKind[] = [
+  ...(['tcp', 'tls', 'ws', 'wss'] as const).map(transport => ({ name: `MQTT.js over ${transport}`, transport, isOld: false })),
+  ...(['ws', 'wss'] as const).map(transport => ({ name: `websocket-stream over ${transport}`, transport, isOld: true })),
+]
+
+/** A certificate to show, or null; and the options of MQTT.js. */
+export interface ClientOptions extends IClientOptions {
+  readonly showCertificate?: boolean
+}
+
+/** Connects with the account of the tests unless told otherwise; ended when the test is over. Fails when it is refused. */
+export async function connectClient(
+  t: Cleanup,
+  hub: ClientHub,
+  kind: ClientKind,
+  { showCertificate = false, ...more }: ClientOptions = {},
+): Promise<MqttClient> {
+  const { ca, cert, key } = hub.pem
+  const tls = kind.transport === 'tls' || kind.transport === 'wss' ? { ca, ...(showCertificate && { cert, key }) } : {}
+  const options: IClientOptions = {
+    ...ACCOUNT,
+    ...tls,
+    protocolVersion: 4,
+    reconnectPeriod: 0,
+    connectTimeout: 10_000,
+    ...more,
+  }
+  const client = kind.isOld ? oldClient(hub.url(kind.transport), options, tls) : mqtt.connect(hub.url(kind.transport), options)
+  t.after(() => {
+    client.end(true)
+  })
+  const failed = once(client, 'error').then(([error]) => {
+    throw error
+  })
+  const closed = once(client, 'close').then(() => {
+    throw new Error('closed before it was connected')
+  })
+  // The losers of the race have nobody who waits for them.
+  failed.catch(() => {})
+  closed.catch(() => {})
+  await Promise.race([once(client, 'connect'), failed, closed])
+  client.on('error', () => {})
+  return client
+}
+
+function oldClient(url: string, options: IClientOptions, tls: { ca?: Buffer }): MqttClient {
+  const client: MqttClient = new mqtt.MqttClient(() => openWebSocketStream(`${url}/mqtt`, ['mqttv3.1'], tls) as never, options)
+  client.connect()
+  return client
+}
+
+/** A message as MQTT.js hands it over. */
+export interface Arrival {
+  readonly topic: string
+  readonly payload: Buffer
+  readonly qos: number
+  readonly retain: boolean
+  readonly dup: boolean
+}
+
+/** What a client has received, in order. */
+export class Inbox {
+  readonly arrivals: Arrival[] = []
+  #wanted = Number.POSITIVE_INFINITY
+  #wake: (() => void) | null = null
+
+  constructor(client: MqttClient) {
+    client.on('message', (topic, payload, { qos, retain, dup }) => {
+      this.arrivals.push({ topic, payload, qos, retain, dup })
+      if (this.arrivals.length >= this.#wanted) this.#wake?.()
+    })
+  }
+
+  /** Waits until there are this many messages. */
+  async until(count: number, timeoutMs = 30_000): Promise<Arrival[]> {
+    if (this.arrivals.length < count) {
+      await new Promise<void>((resolve, reject) => {
+        const late = (): void => reject(new Error(`${this.arrivals.length} of ${count} messages in ${timeoutMs} ms`))
+        const timer = setTimeout(late, timeoutMs)
+        this.#wanted = count
+        this.#wake = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+      this.#wanted = Number.POSITIVE_INFINITY
+    }
+    return this.arrivals
+  }
+}
