@@ -16,7 +16,7 @@ hub.on('clientReady', client => console.log(`${client.id} is here`))
 hub.on('clientError', (client, error) => console.log(`${client.id} is sent away: ${error.message}`))
 
 hub.subscribe('devices/+/temperature', (packet, done) => {
-  console.log(`${packet.topic} is ${packet.payload}`)
+  console.log(`${packet.topic} is ${packet.payload.toString()}`)
   // Retained: who subscribes later gets the last value at once.
   hub.publish({ cmd: 'publish', topic: 'display', payload: packet.payload, qos: 0, retain: true, dup: false }, done)
 })

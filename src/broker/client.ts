@@ -41,6 +41,8 @@ export class Client extends Connection {
   version: number | null = null
   /** Between CONNECT and its end. */
   connecting = false
+  /** Counted among the connected clients. */
+  isRegistered = false
   /** From CONNACK 0 on. */
   connected = false
   /** Who it is; nobody before CONNECT was accepted. */

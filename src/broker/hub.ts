@@ -14,17 +14,16 @@ import { messageOf, numbered, payloadOf } from './aedes-packets.ts'
 import { Client, settle } from './client.ts'
 import { Dispatch } from './dispatch.ts'
 import { Doorkeeper } from './doorkeeper.ts'
-import { recheckSubscriptions } from './handlers/subscribe.ts'
 import { ask } from './hooks.ts'
 import { type HubOptions, resolveSettings } from './hub-options.ts'
 import { type Deliver, LocalSubscriptions } from './local-subscriptions.ts'
+import { hearOtherHubs } from './other-hubs.ts'
 import type { Emitter, Persistence } from './persistence.ts'
 import { PersistenceLink } from './persistence-link.ts'
 import { ProtocolError } from './protocol-error.ts'
 import { Repeats } from './repeats.ts'
 import { RetainedStore } from './retained.ts'
 import { RouteCache } from './route.ts'
-import type { Session } from './session.ts'
 import { SessionRegistry } from './session-registry.ts'
 import { HubState } from './state.ts'
 import { peerOf } from './stream-peer.ts'
@@ -127,7 +126,8 @@ export class Hub extends Aedes {
     writable.closed = false
     if (this.#plugged) {
       this.#emitter.on('#', (packet, done) => {
-        this.#fromEmitter(packet)
+        hearOtherHubs(this, packet)
+        this.dispatch.deliver(this.#routes.of(packet.topic), messageOf(packet, false))
         done()
       })
     }
@@ -258,30 +258,20 @@ export class Hub extends Aedes {
     await published
   }
 
-  /** Take-over, session, CONNACK 0, and what waited for the client. */
-  async admit(client: Client): Promise<void> {
+  /** Gives a client identifier to this client; who had it is disconnected [MQTT-3.1.4-2]. */
+  claim(client: Client): void {
     const id = client.id as string
-    await this.#takeOver(id)
-    const { session, present } = await this.#openSession(client, id)
-    if (client.will !== null) await this.link?.putWill(client, client.will)
-    await this.#takeOver(id) // somebody else may have come while the store was asked
-    if (client.closed || this.closed) return
-    client.session = session
-    if (present) await recheckSubscriptions(client, session)
+    const holder = this.clients[id]
     this.clients[id] = client
+    holder?.terminate('taken over', false)
+  }
+
+  /** The CONNECT is accepted: counts the client and tells of it. */
+  register(client: Client): void {
+    client.isRegistered = true
     ;(this as { connectedClients: number }).connectedClients++
     this.emit('client', client)
-    this.announce('new/clients', () => id)
-    client.welcome(session, present)
-    this.log.info(
-      {
-        clientId: id,
-        principal: client.principal.name,
-        address: client.peer.address,
-        transport: client.peer.transport,
-      },
-      'client.connected',
-    )
+    this.announce('new/clients', () => client.id as string)
   }
 
   /** After a connection ended: its session, its Will, and who is told. */
@@ -289,17 +279,18 @@ export class Hub extends Aedes {
     const { session, id } = client
     if (client.will !== null) void publishWill(this, client)
     let ended: string[] = []
-    if (session?.receiver === client) {
+    const isHolder = id !== null && this.clients[id] === client
+    if (session !== null && (session.receiver === client || isHolder)) {
       session.detach()
       if (session.clean) ended = [...session.subscriptions.keys()]
       if (session.clean || this.link !== null) this.sessions.drop(session)
       if (session.clean) void this.link?.cleanIncoming(client)
     }
-    if (id === null || this.clients[id] !== client) return
-    delete this.clients[id]
+    if (isHolder) delete this.clients[id]
+    if (!client.isRegistered) return
     ;(this as { connectedClients: number }).connectedClients--
     this.emit('clientDisconnect', client)
-    this.announce('disconnect/clients', () => id)
+    this.announce('disconnect/clients', () => id as string)
     if (ended.length > 0) this.announceUnsubscribe(client, ended)
     this.log.info({ clientId: id, reason }, 'client.disconnected')
   }
@@ -368,22 +359,6 @@ export class Hub extends Aedes {
     return (this as unknown as { mq: Emitter }).mq
   }
 
-  /** Ends the connection that a client identifier still has [MQTT-3.1.4-2]. */
-  async #takeOver(clientId: string): Promise<void> {
-    this.clients[clientId]?.terminate('taken over', false)
-  }
-
-  async #openSession(client: Client, id: string): Promise<{ session: Session; present: boolean }> {
-    if (client.clean) {
-      await this.link?.forget({ id })
-      return { session: this.sessions.create(id, true), present: false } // [MQTT-3.1.2-6]
-    }
-    const kept = this.sessions.get(id)
-    if (kept !== undefined && !kept.clean) return { session: kept, present: true } // [MQTT-3.1.2-4]
-    const session = this.sessions.create(id, false)
-    return { session, present: this.link !== null && (await this.link.restore({ id }, session)) }
-  }
-
   #deliver(packet: AedesPublishPacket): void {
     if (packet.retain) this.retained.store(packet.topic, payloadOf(packet), packet.qos)
     this.dispatch.deliver(this.#routes.of(packet.topic), messageOf(packet, false))
@@ -400,19 +375,6 @@ export class Hub extends Aedes {
     this.dispatch.deliver(route, messageOf(packet, false))
     if (route.locals.length === 0) return
     await Promise.all(route.locals.map(each => new Promise<void>(resolve => each.deliver(packet, resolve))))
-  }
-
-  /** A message of the plugged emitter: of this hub or of another that shares it. */
-  #fromEmitter(packet: AedesPublishPacket): void {
-    if (packet.topic.startsWith(SYS)) this.#fromOtherHub(packet)
-    this.dispatch.deliver(this.#routes.of(packet.topic), messageOf(packet, false))
-  }
-
-  #fromOtherHub(packet: AedesPublishPacket): void {
-    const [, hubId, ...what] = packet.topic.split('/')
-    if (what.join('/') === 'heartbeat') this.brokers[payloadOf(packet).toString()] = Date.now()
-    if (what.join('/') === 'new/clients' && hubId !== this.id)
-      this.clients[payloadOf(packet).toString()]?.terminate('taken over by another hub', false)
   }
 
   #storeFailed(clientId: string, error: Error): void {

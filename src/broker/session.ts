@@ -7,7 +7,7 @@ import type { HubState } from './state.ts'
 import { copyBytes, PUBREL_BYTE } from './wire.ts'
 
 /** Output of one turn above this is written at once, so that a flood within one turn stays bounded. */
-export const FLUSH_FROM = 262_144
+const FLUSH_FROM = 262_144
 
 /** This many queued messages of a connected client may stay in the chunk they came in until the next sweep. */
 const NEAR = 256

@@ -19,9 +19,6 @@ export const PUBCOMP_BYTE = 0x70
 /** The whole PINGRESP packet. */
 export const PINGRESP: Buffer = Buffer.from([0xd0, 0])
 
-/** The largest remaining length that four bytes can say (section 2.2.3): 256 MiB less one byte. */
-export const MAX_REMAINING_LENGTH = 268_435_455
-
 /** How many bytes the Remaining Length field takes for this value (section 2.2.3). */
 export function byteLengthOfRemaining(length: number): number {
   if (length < 128) return 1

@@ -5,6 +5,7 @@ import { payloadOf } from '../aedes-packets.ts'
 import type { Client } from '../client.ts'
 import { ask } from '../hooks.ts'
 import { ConnectRefused, ProtocolError } from '../protocol-error.ts'
+import { admit } from './admit.ts'
 
 /** What OpenEdge takes as a Client Identifier; its length is a limit of its own. */
 const OPENEDGE_CLIENT_ID = /^[0-9A-Za-z_-]+$/
@@ -40,7 +41,7 @@ export async function handleConnect(client: Client, packet: ConnectPacket): Prom
     if (client.closed) return
   }
   client.keepAlive(packet.keepalive ?? 0)
-  await hub.admit(client)
+  await admit(client)
 }
 
 /** Answers CONNECT with a return code other than 0 and ends the connection [MQTT-3.2.2-5]. */

@@ -127,17 +127,15 @@ export function suite(name: string, create: Create, oracle = false): void {
     )
 
     it(
-      'an invalid or too deep filter is answered with 128; the connection stays open',
+      'every invalid filter is refused: a wildcard that does not fill its level too [MQTT-4.7.1-2] [MQTT-4.7.1-3]',
       async lab => {
-        const broker = await lab.open({ maxTopicLevels: 3 })
-        const device = await lab.connect(broker, 'careless')
-        const wrong = ['a/#/b', 'ab#', 'a#', 'a+', 'a/b/c/d']
-        const subscriptions = [...wrong, 'a'].map(topic => ({ topic, qos: 0 as const }))
-        device.send({ cmd: 'subscribe', messageId: 1, subscriptions })
-        assert.deepEqual((await device.expect('suback')).granted, [...wrong.map(() => 128), 0])
-        device.send({ cmd: 'unsubscribe', messageId: 2, unsubscriptions: wrong })
-        await device.expect('unsuback')
-        assert.deepEqual(await device.settle(), [])
+        const broker = await lab.open()
+        for (const topic of ['a#', 'a+', '+a']) {
+          const device = await lab.connect(broker, 'careless')
+          device.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic, qos: 0 }] })
+          await device.expectClosed()
+          assert.deepEqual(device.inbox, [], topic)
+        }
       },
       only,
     )
@@ -178,9 +176,7 @@ export function suite(name: string, create: Create, oracle = false): void {
       async lab => {
         const broker = await lab.open()
         const device = await lab.connect(broker, 'flood')
-        for (let chunk = 0; chunk < 10; chunk++) {
-          device.send(...Array.from({ length: 2_000 }, () => message('nobody/listens', '')))
-        }
+        device.send(...Array.from({ length: 50_000 }, () => message('nobody/listens', '')))
         assert.deepEqual(await device.settle(), [])
       },
       only,

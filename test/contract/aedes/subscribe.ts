@@ -258,7 +258,7 @@ export function suite(name: string, create: Create, oracle = false): void {
       { oracle: false },
     )
 
-    it('an invalid filter is not subscribed, authorizeSubscribe is not asked', async lab => {
+    it('an invalid filter in SUBSCRIBE or UNSUBSCRIBE: clientError, closed, authorizeSubscribe is not asked', async lab => {
       let asked = 0
       const broker = await lab.open({
         authorizeSubscribe: (_client, subscription, done) => {
@@ -267,9 +267,17 @@ export function suite(name: string, create: Create, oracle = false): void {
         },
       })
       for (const topic of ['a/#/b', 'ab#']) {
-        const device = await lab.connect(broker, 'careless')
-        device.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic, qos: 0 }] })
-        await Promise.race([device.expect('suback').catch(() => {}), device.closed])
+        for (const cmd of ['subscribe', 'unsubscribe'] as const) {
+          const device = await lab.connect(broker, 'careless')
+          const failed = emitted<ClientAndError>(broker, 'clientError')
+          if (cmd === 'subscribe') device.send({ cmd, messageId: 1, subscriptions: [{ topic, qos: 0 }] })
+          else device.send({ cmd, messageId: 1, unsubscriptions: [topic] })
+          const [client, error] = await failed
+          assert.equal(client, device.client)
+          assert.ok(error instanceof Error, 'an error is given')
+          await device.expectClosed()
+          assert.deepEqual(device.inbox, [])
+        }
       }
       assert.equal(asked, 0)
     })
