@@ -14,15 +14,19 @@ export function addMatching(bench: Bench): void {
   }
   tree.add('dev/+/+/status', -1, 0)
   tree.add('#', -2, 0)
-  let found = 0
+  const found = { count: 0 }
   const count = (): void => {
-    found++
+    found.count++
   }
   let next = 0
   const device = (): number => {
     next = (next + 7919) % DEVICES
     return next
   }
+  tree.match('dev/17/x/status', count)
+  tree.match('dev/17/temperature', count)
+  retained.match('dev/+/17/state', count)
+  if (found.count !== 6) throw new Error(`the trees found ${found.count} matches instead of 6`)
   bench.add('subscriptions: + in one level, 20,002 filters, 3 match', () => {
     tree.match(`dev/${device()}/x/status`, count)
   })

@@ -9,22 +9,15 @@ const MAX_PACKET_BYTES = 32_768
 export function addReading(bench: Bench): void {
   for (const size of [64, 1024]) {
     const { chunk, packets } = chunkOf(size)
-    const read = newReader()
-    bench.add(`reader: ${packets} PUBLISH of ${size} B, whole chunk`, () => {
-      read.reader.read(chunk)
-    })
-    const pieces = cut(chunk, 1460)
-    const cutReader = newReader()
-    bench.add(`reader: the same in pieces of 1,460 B`, () => {
-      for (const piece of pieces) cutReader.reader.read(piece)
-    })
+    addTask(bench, `reader: ${packets} PUBLISH of ${size} B, whole chunk`, [chunk], packets)
+    addTask(bench, `reader: ${packets} PUBLISH of ${size} B, pieces of 1,460 B`, cut(chunk, 1460), packets)
   }
 }
 
-function newReader(): { reader: PacketReader; count: () => number } {
-  let count = 0
+function addTask(bench: Bench, name: string, pieces: readonly Buffer[], packets: number): void {
+  const found = { count: 0 }
   const take = (): boolean => {
-    count++
+    found.count++
     return true
   }
   const sink: PacketSink = {
@@ -34,14 +27,20 @@ function newReader(): { reader: PacketReader; count: () => number } {
       throw new Error(problem)
     },
   }
-  return { reader: new PacketReader(sink, MAX_PACKET_BYTES), count: () => count }
+  const reader = new PacketReader(sink, MAX_PACKET_BYTES)
+  const read = (): void => {
+    for (const piece of pieces) reader.read(piece)
+  }
+  read()
+  if (found.count !== packets) throw new Error(`the reader found ${found.count} packets instead of ${packets}`)
+  bench.add(name, read)
 }
 
 function chunkOf(size: number): { chunk: Buffer; packets: number } {
   const payload = Buffer.alloc(size, 'x')
   const packet = publishPacket({ topic: 'dev/17/x/status', payload, qos: 1, retain: false, packetId: 7 })
   const packets = Math.floor(CHUNK_BYTES / packet.length)
-  return { chunk: Buffer.concat(new Array<Buffer>(packets).fill(packet)), packets }
+  return { chunk: Buffer.concat(Array.from({ length: packets }, () => packet)), packets }
 }
 
 function cut(chunk: Buffer, bytes: number): Buffer[] {
