@@ -106,7 +106,7 @@ export class Client extends Connection {
     if (!this.connected) return this.#misplaced(FIRST, chunk.subarray(start, end))
     if (!this.hub.isPlain) return handleHookedPublish(this, chunk, start, body, end)
     const refusal = this.hub.dispatch.publish(this, chunk, start, body, end)
-    return refusal === null || this.#refuse(refusal)
+    return refusal === null ? !this.closed : this.#refuse(refusal)
   }
 
   onPacket(chunk: Buffer, start: number, body: number, end: number): boolean {

@@ -32,6 +32,8 @@ export abstract class Connection extends EventEmitter implements Flushable, Pack
   #begun = false
   #paused = false
   #lingersUntil = 0
+  /** The stream is destroyed; nothing more is written. */
+  #isCut = false
 
   constructor(conn: Duplex, peer: Peer, state: HubState) {
     super()
@@ -76,7 +78,7 @@ export abstract class Connection extends EventEmitter implements Flushable, Pack
   /** Writes the output now. */
   flush(): void {
     this.#dirty = false
-    if (this.blocked || this.output.size === 0) return
+    if (this.blocked || this.#isCut || this.output.size === 0) return
     this.state.counters.bytesSent += this.output.size
     if (this.output.writeTo(this.conn)) {
       if (!this.closed) this.onWritable()
@@ -108,17 +110,22 @@ export abstract class Connection extends EventEmitter implements Flushable, Pack
     if (gently && !conn.destroyed && !conn.writableEnded) {
       this.flush()
       this.#lingersUntil = this.state.now + LINGER_MS
-      conn.end()
+      if (!this.blocked) conn.end() // else when it has drained
       this.#unpause()
     } else {
-      conn.destroy()
+      this.#cut()
     }
-    if (!this.blocked) this.output.clear()
   }
 
   /** Called by the sweep on a connection that was ended and is still there. */
   protected sweepClosed(): void {
-    if (this.state.now >= this.#lingersUntil) this.conn.destroy()
+    if (this.state.now >= this.#lingersUntil) this.#cut()
+  }
+
+  #cut(): void {
+    this.#isCut = true
+    this.output.clear()
+    this.conn.destroy()
   }
 
   receiveChunk(chunk: Buffer): void {
@@ -141,7 +148,11 @@ export abstract class Connection extends EventEmitter implements Flushable, Pack
     this.blocked = false
     this.pendingQos0 = 0
     this.flush()
-    if (!this.blocked && !this.closed) this.onWritable()
+    if (this.closed) {
+      if (!this.blocked && !this.conn.writableEnded) this.conn.end()
+      return
+    }
+    if (!this.blocked) this.onWritable()
     if (!this.blocked && this.#paused && !this.#reader.isStopped) this.#unpause()
   }
 

@@ -33,6 +33,7 @@ export class Dispatch {
   readonly #run = new Run()
   #route: Route | null = null
   #publisher: Publisher | null = null
+  #isFlushing = false
 
   constructor(state: HubState, routes: RouteCache, retained: RetainedStore) {
     this.#state = state
@@ -88,7 +89,9 @@ export class Dispatch {
   /** Delivers what publish() has gathered. */
   flush(): void {
     const run = this.#run
-    if (run.count === 0) return
+    // A delivery may end a connection, and that flushes: the run under way is not delivered twice.
+    if (run.count === 0 || this.#isFlushing) return
+    this.#isFlushing = true
     const route = this.#route as Route
     const counters = this.#state.counters
     counters.messagesReceived += run.count
@@ -106,6 +109,7 @@ export class Dispatch {
       this.#acknowledge(run)
     }
     run.reset()
+    this.#isFlushing = false
   }
 
   /** Delivers one message to all subscribers of its topic. */

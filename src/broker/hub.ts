@@ -158,10 +158,7 @@ export class Hub extends Aedes {
   override publish(packet: PublishPacket, clientOrDone?: AedesClient | null | Done, done?: Done): void {
     const client = typeof clientOrDone === 'function' ? null : (clientOrDone ?? null)
     const callback = typeof clientOrDone === 'function' ? clientOrDone : done
-    if (this.closed) {
-      callback?.(new GatewayError('ERR_LIFECYCLE_CLOSED', 'the hub is closed'))
-      return
-    }
+    if (this.closed) return callback?.(new GatewayError('ERR_LIFECYCLE_CLOSED', 'the hub is closed'))
     if (this.#refusesLevels(packet.topic, callback)) return
     this.refreshMode()
     settle(this.forwardPublish(numbered(packet, this), client as unknown as Client | null), callback)
@@ -218,7 +215,9 @@ export class Hub extends Aedes {
       const gone = new Promise<void>(resolve => {
         this.#whenEmpty = resolve
       })
+      const sweep = setInterval(() => this.#sweep(), SWEEP_UP_TO_MS)
       await Promise.race([gone, sleep(timeoutMs, undefined, { ref: false })])
+      clearInterval(sweep)
     }
     for (const client of this.#connections) client.conn.destroy()
     this.emit('closed')

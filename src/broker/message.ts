@@ -43,7 +43,8 @@ export class Message {
   /** A message from its parts, in memory of its own. */
   static of(topic: string, payload: Uint8Array, qos: number, retain: boolean): Message {
     const topicBytes = Buffer.byteLength(topic)
-    const bytes = Buffer.allocUnsafe(2 + topicBytes + payload.length)
+    // Not from Buffer's pool: a retained message may live for years and would pin its neighbours' memory.
+    const bytes = Buffer.allocUnsafeSlow(2 + topicBytes + payload.length)
     bytes.writeUInt16BE(topicBytes, 0)
     bytes.write(topic, 2)
     bytes.set(payload, 2 + topicBytes)

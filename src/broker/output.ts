@@ -46,7 +46,8 @@ export class Output {
       this.#end = end
       return
     }
-    this.#add(source, start, end)
+    if (copy) this.#copy(source, start, end)
+    else this.#add(source, start, end)
   }
 
   /** Room for `length` bytes in one piece: write them at `chunk[returned position]` before anything else is added. */
@@ -143,6 +144,11 @@ export class Output {
       this.#parts.push(source.subarray(start, end))
       return
     }
+    this.#copy(source, start, end)
+  }
+
+  #copy(source: Buffer, start: number, end: number): void {
+    const length = end - start
     if (this.chunk === null || this.used + length > this.chunk.length) this.#grow(length)
     copyBytes(source, start, end, this.chunk as Buffer, this.used)
     this.used += length

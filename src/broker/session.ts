@@ -44,6 +44,7 @@ export class Session {
   /** QoS 2 packet identifiers whose PUBREL has not come. */
   #receipts: Set<number> | null = null
   #hasRetried = false
+  #isPumping = false
 
   constructor(clientId: string, clean: boolean, state: HubState) {
     this.clientId = clientId
@@ -161,12 +162,14 @@ export class Session {
   pump(): void {
     const queue = this.#queue
     const receiver = this.receiver
-    if (queue === null || receiver === null) return
+    if (queue === null || receiver === null || this.#isPumping) return
+    this.#isPumping = true // a flush in between finds room again and comes back here
     while (queue.length > 0 && !receiver.blocked && receiver.output.size < FLUSH_FROM) {
       const qos = queue.peekQos()
       if (qos > 0 && this.#window().free <= 0) break
       this.#send(receiver, queue.shift() as Message, qos)
     }
+    this.#isPumping = false
   }
 
   /** PUBACK from the client. */

@@ -1,6 +1,7 @@
 // One contract, two brokers: aedes itself shows that the tests say what aedes does, the hub is then held to the same.
 import { Aedes } from 'aedes'
 import { createHub } from '../../src/broker/index.ts'
+import { suite as acks } from './aedes/acks.ts'
 import { suite as broker } from './aedes/broker.ts'
 import { suite as client } from './aedes/client.ts'
 import { suite as connect } from './aedes/connect.ts'
@@ -8,9 +9,11 @@ import { suite as differences } from './aedes/differences.ts'
 import { suite as faults } from './aedes/faults.ts'
 import { suite as forward } from './aedes/forward.ts'
 import { suite as hooks } from './aedes/hooks.ts'
+import { suite as local } from './aedes/local.ts'
 import { suite as mq } from './aedes/mq.ts'
 import { suite as options } from './aedes/options.ts'
 import { suite as persistence } from './aedes/persistence.ts'
+import { suite as preconnect } from './aedes/preconnect.ts'
 import { suite as publish } from './aedes/publish.ts'
 import { suite as restart } from './aedes/restart.ts'
 import { suite as subscribe } from './aedes/subscribe.ts'
@@ -22,9 +25,12 @@ const suites = [
   broker,
   options,
   transport,
+  preconnect,
   connect,
   publish,
+  acks,
   subscribe,
+  local,
   forward,
   will,
   client,

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { after, before, suite, test } from 'node:test'
 import type { MqttClient } from 'mqtt'
 import { ACCOUNT, type ClientHub, PRINCIPAL, startClientHub, useClientHub } from '../support/client-hub.ts'
-import { CLIENT_KINDS, connectClient, Inbox } from '../support/js-clients.ts'
+import { CLIENT_KINDS, connectClient, connected, Inbox, openClient } from '../support/js-clients.ts'
 
 const QOS = [0, 1, 2] as const
 
@@ -90,19 +90,10 @@ suite('clients in JavaScript', () => {
 
         const elsewhere = CLIENT_KINDS[(CLIENT_KINDS.indexOf(kind) + 1) % CLIENT_KINDS.length]
         assert.ok(elsewhere !== undefined)
-        let isPresent = false
-        const client = await connectClient(t, hub, elsewhere, {
-          clientId,
-          clean: false,
-          // Called before 'connect' is told, so that nothing is missed.
-          transformWsUrl: url => url,
-        }).then(connected => {
-          isPresent = connected.connected
-          return connected
-        })
+        const client = openClient(t, hub, elsewhere, { clientId, clean: false })
         const inbox = new Inbox(client)
-        const arrivals = await inbox.until(count)
-        assert.ok(isPresent)
+        assert.equal((await connected(client)).sessionPresent, true)
+        const arrivals = await inbox.until(count, 10_000)
         assert.deepEqual(
           arrivals.map(({ payload, qos }) => [payload.toString(), qos]),
           Array.from({ length: count }, (_, i) => [`${i}`, i % 2 === 0 ? 1 : 2]),

@@ -1,6 +1,5 @@
 /** Clients in JavaScript that devices and programs use: MQTT.js on all transports, and MQTT.js on websocket-stream. */
-import { once } from 'node:events'
-import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
+import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from 'mqtt'
 import openWebSocketStream from 'websocket-stream'
 import { ACCOUNT, type ClientHub } from './client-hub.ts'
 import type { Cleanup, Transport } from './raw-client.ts'
@@ -22,13 +21,16 @@ export interface ClientOptions extends IClientOptions {
   readonly showCertificate?: boolean
 }
 
-/** Connects with the account of the tests unless told otherwise; ended when the test is over. Fails when it is refused. */
-export async function connectClient(
+/**
+ * A client with the account of the tests unless told otherwise, that is about to connect; ended when the test is over.
+ * What a kept session has for it may come in one chunk with CONNACK: who wants that listens before connected().
+ */
+export function openClient(
   t: Cleanup,
   hub: ClientHub,
   kind: ClientKind,
   { showCertificate = false, ...more }: ClientOptions = {},
-): Promise<MqttClient> {
+): MqttClient {
   const { ca, cert, key } = hub.pem
   const tls = kind.transport === 'tls' || kind.transport === 'wss' ? { ca, ...(showCertificate && { cert, key }) } : {}
   const options: IClientOptions = {
@@ -39,27 +41,29 @@ export async function connectClient(
     connectTimeout: 10_000,
     ...more,
   }
-  const client = kind.isOld ? oldClient(hub.url(kind.transport), options, tls) : mqtt.connect(hub.url(kind.transport), options)
+  const url = hub.url(kind.transport)
+  const client = kind.isOld
+    ? new mqtt.MqttClient(() => openWebSocketStream(`${url}/mqtt`, ['mqttv3.1'], tls) as never, options)
+    : mqtt.connect(url, options)
   t.after(() => {
     client.end(true)
   })
-  const failed = once(client, 'error').then(([error]) => {
-    throw error
-  })
-  const closed = once(client, 'close').then(() => {
-    throw new Error('closed before it was connected')
-  })
-  // The losers of the race have nobody who waits for them.
-  failed.catch(() => {})
-  closed.catch(() => {})
-  await Promise.race([once(client, 'connect'), failed, closed])
-  client.on('error', () => {})
   return client
 }
 
-function oldClient(url: string, options: IClientOptions, tls: { ca?: Buffer }): MqttClient {
-  const client: MqttClient = new mqtt.MqttClient(() => openWebSocketStream(`${url}/mqtt`, ['mqttv3.1'], tls) as never, options)
-  client.connect()
+/** Waits for CONNACK. Fails when it refuses. */
+export async function connected(client: MqttClient): Promise<IConnackPacket> {
+  return await new Promise((resolve, reject) => {
+    client.once('connect', resolve)
+    client.on('error', reject) // stays: later ones change nothing
+    client.once('close', () => reject(new Error('closed before it was connected')))
+  })
+}
+
+/** As openClient, with the connection made. */
+export async function connectClient(...args: Parameters<typeof openClient>): Promise<MqttClient> {
+  const client = openClient(...args)
+  await connected(client)
   return client
 }
 

@@ -135,17 +135,6 @@ export function suite(name: string, create: Create, oracle = false): void {
       assert.deepEqual(order, ['keepaliveTimeout silent', 'clientError silent: keep alive timeout'])
     })
 
-    it('ping: the event has packet and client, and comes before the answer', async lab => {
-      const broker = await lab.open()
-      const device = await lab.connect(broker, 'a')
-      const pinged = emitted<[{ cmd: string }, Client]>(broker, 'ping')
-      device.send({ cmd: 'pingreq' })
-      const [packet, client] = await pinged
-      assert.equal(packet.cmd, 'pingreq')
-      assert.equal(client, device.client)
-      await device.expect('pingresp')
-    })
-
     for (const qos of [0, 1, 2] as const) {
       it(`publish: sends a QoS ${qos} message to this client only, subscribed or not`, async lab => {
         const broker = await lab.open()

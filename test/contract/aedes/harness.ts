@@ -131,6 +131,27 @@ export function closing(broker: Aedes): Promise<void> {
   return within(new Promise<void>(resolve => broker.close(resolve)), 'the callback of close')
 }
 
+/** A hook may answer in either way. */
+export const VARIANTS = ['at once', 'later'] as const
+
+/** Calls at once or in a later turn of the event loop. */
+export function when(variant: (typeof VARIANTS)[number], call: () => void): void {
+  if (variant === 'at once') call()
+  else setImmediate(call)
+}
+
+/** The names of the events of a broker, with the client's id, in the order in which they come. */
+export function record(broker: Aedes): string[] {
+  const seen: string[] = []
+  broker.on('client', client => seen.push(`client ${client.id}`))
+  broker.on('connackSent', packet => seen.push(`connackSent ${packet.returnCode}`))
+  broker.on('clientReady', client => seen.push(`clientReady ${client.id}`))
+  broker.on('clientDisconnect', client => seen.push(`clientDisconnect ${client.id}`))
+  broker.on('clientError', client => seen.push(`clientError ${client.id}`))
+  broker.on('connectionError', () => seen.push('connectionError'))
+  return seen
+}
+
 /** The brokers and clients of one test. */
 export class Lab {
   readonly #create: Create
