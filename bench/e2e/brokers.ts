@@ -101,8 +101,15 @@ export async function startBroker(name: BrokerName, scenario: Scenario): Promise
   child.stderr.on('data', collect)
   child.on('error', error => collect(Buffer.from(error.message)))
   const ended = (): string | null => child.signalCode ?? (child.exitCode === null ? null : String(child.exitCode))
+  // For a run that is broken off: nothing may go on running behind it.
+  const breakOff = (): void => {
+    child.kill('SIGKILL')
+    rmSync(directory, { recursive: true, force: true })
+  }
+  process.once('exit', breakOff)
   const stop = async (): Promise<void> => {
     await end(child)
+    process.removeListener('exit', breakOff)
     rmSync(directory, { recursive: true, force: true })
   }
   try {

@@ -86,6 +86,8 @@ function note(line: string): void {
   console.error(line)
 }
 
+process.once('SIGINT', () => process.exit(130))
+process.once('SIGTERM', () => process.exit(143))
 try {
   const options = parseOptions(process.argv.slice(2))
   if (options === null) console.log(USAGE)

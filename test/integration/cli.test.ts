@@ -158,7 +158,8 @@ describe('passwd', () => {
 })
 
 function hasScript(): false | string {
-  return spawnSync('script', ['--version']).error === undefined ? false : 'script(1) is not installed'
+  const isThere = spawnSync('script', ['--version']).error === undefined
+  return isThere || process.env['CI'] === 'true' ? false : 'script(1) is not installed'
 }
 
 describe('certs', () => {

@@ -94,10 +94,12 @@ suite('clients in JavaScript', () => {
         const inbox = new Inbox(client)
         assert.equal((await connected(client)).sessionPresent, true)
         const arrivals = await inbox.until(count, 10_000)
-        assert.deepEqual(
-          arrivals.map(({ payload, qos }) => [payload.toString(), qos]),
-          Array.from({ length: count }, (_, i) => [`${i}`, i % 2 === 0 ? 1 : 2]),
-        )
+        // MQTT.js shows a QoS 2 message when its PUBREL has come, so the order tells only within one QoS.
+        for (const wanted of [1, 2]) {
+          const actual = arrivals.filter(({ qos }) => qos === wanted).map(({ payload }) => Number(payload.toString()))
+          const expected = Array.from({ length: count / 2 }, (_, i) => 2 * i + wanted - 1)
+          assert.deepEqual(actual, expected)
+        }
       })
 
       test('who takes over an identifier ends the connection before', async t => {

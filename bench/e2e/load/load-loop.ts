@@ -16,7 +16,7 @@ export interface Publisher {
   sender: Sender
 }
 
-/** What the loop tells at the ends of the measured interval. */
+/** Told at the ends of the measured interval. Intervals before the last one are rehearsals. */
 export interface Phases {
   onMeasure(): void
   /** `idleMs`: how much of the interval the loop found nothing to do. */
@@ -31,7 +31,7 @@ export interface LoopParts {
   withRoom: number[]
 }
 
-type Phase = 'warm-up' | 'measured' | 'drain'
+type Phase = 'rehearsal' | 'warm-up' | 'measured' | 'drain'
 
 /**
  * Publishes once per turn of the event loop, one write for each publisher that may send. It never sleeps: a turn
@@ -45,7 +45,7 @@ export class LoadLoop {
   readonly #phases: Phases
   /** Numbers of the publishers whose window has opened. */
   readonly #withRoom: number[]
-  #phase: Phase = 'warm-up'
+  #phase: Phase = 'rehearsal'
   #start = 0
   #phaseEnd = 0
   #scheduled = 0
@@ -72,7 +72,8 @@ export class LoadLoop {
     this.#start = performance.now()
     this.#turnAt = this.#start
     this.#progressAt = this.#start
-    this.#phaseEnd = this.#start + this.#schedule.warmupMs
+    this.#phaseEnd = this.#start + this.#schedule.warmupMs / 2
+    this.#phases.onMeasure()
     return new Promise(resolve => {
       const turn = (): void => {
         if (signal.aborted || this.#turn()) resolve()
@@ -96,22 +97,34 @@ export class LoadLoop {
       this.#progress = progress
       this.#progressAt = now
     } else if (now - this.#progressAt > this.#schedule.stallMs) {
-      if (this.#phase === 'measured') this.#phases.onEnd(this.#idleMs)
+      if (this.#phase !== 'drain') this.#phases.onEnd(this.#idleMs)
       return true
     }
     return this.#phase === 'drain' && !this.#isWaiting()
   }
 
   #nextPhase(now: number): void {
-    if (this.#phase === 'warm-up') {
-      this.#phase = 'measured'
-      this.#phases.onMeasure()
-      this.#idleMs = 0
-      this.#phaseEnd = now + this.#schedule.durationMs
-    } else {
-      this.#phase = 'drain'
-      this.#phases.onEnd(this.#idleMs)
+    switch (this.#phase) {
+      case 'rehearsal':
+        // Whatever the first change of a phase makes the compiler do again is to happen long before the measured part.
+        this.#phases.onEnd(this.#idleMs)
+        this.#phases.onMeasure()
+        this.#phase = 'warm-up'
+        this.#phaseEnd = this.#start + this.#schedule.warmupMs
+        break
+      case 'warm-up':
+        this.#phases.onMeasure()
+        this.#phase = 'measured'
+        this.#phaseEnd = now + this.#schedule.durationMs
+        break
+      case 'measured':
+        this.#phases.onEnd(this.#idleMs)
+        this.#phase = 'drain'
+        break
+      case 'drain':
+        break
     }
+    this.#idleMs = 0
   }
 
   #isWaiting(): boolean {

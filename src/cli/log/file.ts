@@ -8,6 +8,8 @@ export interface LogFileOptions extends BackupLimits {
   /** Absolute. Its folder is made when absent. */
   readonly path: string
   readonly maxBytes: number
+  /** Milliseconds after a failure until the next attempt. Default 10,000. */
+  readonly retryMs?: number
   /** Told once when the file can't be written, and once when it can be again, with the lines lost in between. */
   onFailure(message: string): void
   onRecovery(lostLines: number): void
@@ -77,7 +79,7 @@ export class LogFile {
 
   #failed(stream: RotatingFileStream, error: unknown): void {
     if (this.#stream === stream) this.#stream = null
-    this.#retryAt = Math.max(this.#retryAt, Date.now() + RETRY_MS)
+    this.#retryAt = Math.max(this.#retryAt, Date.now() + (this.#options.retryMs ?? RETRY_MS))
     if (this.#isFailing) return
     this.#isFailing = true
     this.#options.onFailure(`can't write the log file ${this.#options.path}: ${messageOf(error)}`)

@@ -93,6 +93,34 @@ test('a file that can not be written is reported once', async t => {
   assert.match(failures[0] ?? '', /^can't write the log file .*service\.log: /)
 })
 
+test('a file that can be written again is, and the lines lost in between are counted', async t => {
+  const dir = mkdtempSync(join(tmpdir(), 'openedge-log-'))
+  t.after(() => rmSync(dir, { recursive: true, force: true }))
+  const path = join(dir, 'service.log')
+  mkdirSync(path)
+  let failed = (_message: string): void => {}
+  let recovered = (_lost: number): void => {}
+  const failure = new Promise<string>(resolve => {
+    failed = resolve
+  })
+  const recovery = new Promise<number>(resolve => {
+    recovered = resolve
+  })
+  const limits = { maxBytes: 1000, maxAgeDays: 1, maxBackups: 1, retryMs: 1000 }
+  const file = new LogFile({ path, ...limits, onFailure: m => failed(m), onRecovery: n => recovered(n) })
+  await failure
+  const failedAt = Date.now()
+  file.write('lost\n')
+  file.write('lost\n')
+  assert.ok(Date.now() - failedAt < 1000, 'too slow a machine for this test')
+  rmSync(path, { recursive: true })
+  await new Promise(resolve => setTimeout(resolve, 1100))
+  file.write('kept\n')
+  assert.equal(await recovery, 2)
+  await file.close()
+  assert.equal(readFileSync(path, 'utf8'), 'kept\n')
+})
+
 test('the name of a backup tells its time, and only names of backups are touched', () => {
   const now = new Date('2026-11-21T12:00:00.000Z')
   const day = 24 * 3600 * 1000

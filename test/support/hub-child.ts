@@ -1,0 +1,26 @@
+/** A hub in a process of its own, for tests that look at its memory. Its configuration comes in the environment. */
+import { startHub } from '../../src/broker/index.ts'
+import { parseHubConfig } from '../../src/config/index.ts'
+import type { HubFigures } from './hub-process.ts'
+
+const { config } = parseHubConfig(process.env['HUB_YAML'] ?? '', { file: 'service.yml', env: {} })
+const { hub, urls, close } = await startHub({ config })
+
+process.on('message', () => {
+  const { heapUsed, external, arrayBuffers } = process.memoryUsage()
+  const figures: HubFigures = {
+    urls,
+    counters: { ...hub.state.counters },
+    connections: hub.connections,
+    connectedClients: hub.connectedClients,
+    sessions: hub.sessions.size,
+    retainedCount: hub.retained.count,
+    retainedBytes: hub.retained.bytes,
+    memory: { heapUsed, external, arrayBuffers },
+  }
+  process.send?.(figures)
+})
+process.on('disconnect', () => {
+  void close().finally(() => process.exit())
+})
+process.send?.('ready')
