@@ -1,5 +1,6 @@
+import { resolve } from 'node:path'
 import { type Logger, type Service, silentLogger } from '../common/index.ts'
-import { type HubConfig, parseListenUrl } from '../config/index.ts'
+import { type HubConfig, type ListenAddress, parseListenUrl } from '../config/index.ts'
 import { Hub } from './hub.ts'
 import type { HubOptions } from './hub-options.ts'
 import { createListeners, type ListenerGroup, readTlsMaterial } from './listeners/index.ts'
@@ -43,16 +44,19 @@ export class HubService implements Service {
     const hub = await createHub({ config: this.#config, log: this.#log })
     try {
       const tls = readTlsMaterial(certificate, this.#baseDir)
-      const listeners = createListeners(listen.map(parseListenUrl), {
-        accept: (stream, peer, request) => {
-          hub.accept(stream, peer, request)
+      const listeners = createListeners(
+        listen.map(url => this.#address(url)),
+        {
+          accept: (stream, peer, request) => {
+            hub.accept(stream, peer, request)
+          },
+          maxConnections: () => hub.connections < limits.connections,
+          // A client that is not known yet may fill one frame; several packets in one are usual.
+          maxFrameBytes: Math.max(4 * message.maxBytes, 65_536),
+          log: this.#log,
+          ...(tls !== undefined && { tls }),
         },
-        maxConnections: () => hub.connections < limits.connections,
-        // A client that is not known yet may fill one frame; several packets in one are usual.
-        maxFrameBytes: Math.max(4 * message.maxBytes, 65_536),
-        log: this.#log,
-        ...(tls !== undefined && { tls }),
-      })
+      )
       await listeners.start(signal)
       this.#listeners = listeners
     } catch (error) {
@@ -60,6 +64,12 @@ export class HubService implements Service {
       throw error
     }
     this.#hub = hub
+  }
+
+  /** The path of a unix socket is relative to the base directory, as all paths are. */
+  #address(url: string): ListenAddress {
+    const address = parseListenUrl(url)
+    return address.scheme === 'unix' ? { ...address, path: resolve(this.#baseDir, address.path) } : address
   }
 
   async stop(): Promise<void> {

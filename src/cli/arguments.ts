@@ -1,7 +1,6 @@
 import { parseArgs } from 'node:util'
-import { GatewayError } from '../common/index.ts'
+import { GatewayError, nearestWord } from '../common/index.ts'
 import type { Arguments, OptionSpec } from './command.ts'
-import { nearestWord } from './nearest.ts'
 
 /** Every command has it. */
 export const HELP_OPTION: OptionSpec = { name: 'help', short: 'h', help: 'show this help' }

@@ -1,9 +1,8 @@
-import { GatewayError, messageOf } from '../common/index.ts'
+import { GatewayError, messageOf, nearestWord } from '../common/index.ts'
 import { ConfigError } from '../config/index.ts'
 import { HELP_OPTION, parseArguments } from './arguments.ts'
 import { type Command, EXIT, type Shell } from './command.ts'
 import { commandHelp, generalHelp } from './help.ts'
-import { nearestWord } from './nearest.ts'
 import { reportErrors } from './report.ts'
 import { packageVersion } from './version.ts'
 

@@ -1,6 +1,5 @@
 import { isIP, isIPv6 } from 'node:net'
-import { GatewayError } from '../common/index.ts'
-import { nearestKey } from './nearest-key.ts'
+import { GatewayError, nearestWord } from '../common/index.ts'
 
 /** An address to accept connections on. */
 export interface ListenAddress {
@@ -90,7 +89,7 @@ function readHost(text: string): string | null {
 }
 
 function unknownScheme(scheme: string): string {
-  const nearest = nearestKey(scheme, SCHEMES.keys())
+  const nearest = nearestWord(scheme, SCHEMES.keys())
   const known = [...SCHEMES.keys()].join(', ')
   return `has the unknown scheme ${scheme}; ${nearest === null ? `known are ${known}` : `did you mean ${nearest}?`}`
 }

@@ -1,15 +1,4 @@
-/** A longer key is no slip of the pen. */
-const MAX_KEY = 40
-
-/** Changes after which a word is another word. */
-function allowance(word: string): number {
-  return word.length <= 3 ? 1 : word.length <= 7 ? 2 : 3
-}
-
-/** The word most like `key`, or null when none is. Upper and lower case are the same. */
-export function nearestKey(key: string, words: Iterable<string>): string | null {
-  return nearest(key, words, allowance(key))
-}
+import { nearestWithin, nearestWord } from '../common/index.ts'
 
 /**
  * What an unknown key may have been meant to be, as a clause for people; undefined when that is anyone's guess.
@@ -18,49 +7,10 @@ export function nearestKey(key: string, words: Iterable<string>): string | null 
  * @param paths paths of all known keys, such as `principals[].username`
  */
 export function suggestKey(key: string, siblings: readonly string[], paths: readonly string[]): string | undefined {
-  const slip = nearest(key, siblings, 1)
+  const slip = nearestWithin(key, siblings, 1)
   if (slip !== null) return `did you mean ${slip}?`
   const elsewhere = paths.filter(path => path.slice(path.lastIndexOf('.') + 1) === key)
   if (elsewhere.length > 0 && elsewhere.length <= 3) return `it belongs to ${elsewhere.join(' or ')}`
-  const alike = nearestKey(key, siblings)
+  const alike = nearestWord(key, siblings)
   return alike === null ? undefined : `did you mean ${alike}?`
-}
-
-function nearest(key: string, words: Iterable<string>, max: number): string | null {
-  if (key.length > MAX_KEY) return null
-  let best: string | null = null
-  let bestDistance = max + 1
-  for (const word of words) {
-    const distance = editDistance(key.toLowerCase(), word.toLowerCase())
-    // A word that shares nothing with the key is no suggestion, however short both are.
-    if (distance < bestDistance && distance < Math.max(key.length, word.length)) {
-      best = word
-      bestDistance = distance
-    }
-  }
-  return best
-}
-
-/** Letters to insert, delete, replace, or swap with their neighbour, until `a` is `b`. */
-function editDistance(a: string, b: string): number {
-  let beforeLast: number[] = []
-  let last = Array.from({ length: b.length + 1 }, (_, j) => j)
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = at(last, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      let distance = Math.min(at(row, j - 1) + 1, at(last, j) + 1, replaced)
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
-        distance = Math.min(distance, at(beforeLast, j - 2) + 1)
-      }
-      row.push(distance)
-    }
-    beforeLast = last
-    last = row
-  }
-  return at(last, b.length)
-}
-
-function at(row: readonly number[], index: number): number {
-  return row[index] ?? 0
 }

@@ -1,4 +1,6 @@
 /** A hub in a process of its own, for tests that look at its memory. Its configuration comes in the environment. */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { startHub } from '../../src/broker/index.ts'
 import { parseHubConfig } from '../../src/config/index.ts'
 import type { HubFigures } from './hub-process.ts'
@@ -6,7 +8,11 @@ import type { HubFigures } from './hub-process.ts'
 const { config } = parseHubConfig(process.env['HUB_YAML'] ?? '', { file: 'service.yml', env: {} })
 const { hub, urls, close } = await startHub({ config })
 
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
+
 process.on('message', () => {
+  collectGarbage() // so that what is told is what is held
   const { heapUsed, external, arrayBuffers } = process.memoryUsage()
   const figures: HubFigures = {
     urls,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import fc from 'fast-check'
-import { cutUp } from '../../support/packet-arbitraries.ts'
 import { type TestHub, useHub } from '../../support/hub.ts'
+import { cutUp } from '../../support/packet-arbitraries.ts'
 import { type PacketOf, puback, pubcomp, publish, pubrec, pubrel, type Qos, subscribe } from '../../support/packets.ts'
 import type { RawClient } from '../../support/raw-client.ts'
 
@@ -13,7 +13,10 @@ const message = fc.record({
   qos: fc.constantFrom(0 as const, 1 as const, 2 as const),
   /** How many alike follow one another: runs are what the data path gathers. */
   times: fc.integer({ min: 1, max: 40 }),
-  size: fc.oneof({ weight: 8, arbitrary: fc.nat(60) }, { weight: 1, arbitrary: fc.integer({ min: 8000, max: 12_000 }) }),
+  size: fc.oneof(
+    { weight: 8, arbitrary: fc.nat(60) },
+    { weight: 1, arbitrary: fc.integer({ min: 8000, max: 12_000 }) },
+  ),
   retain: fc.integer({ min: 0, max: 9 }).map(draw => draw === 0),
   dup: fc.integer({ min: 0, max: 9 }).map(draw => draw === 0),
   release: fc.boolean(),
@@ -85,7 +88,9 @@ async function subscriber(hub: TestHub, t: Parameters<TestHub['connect']>[0], ..
 suite('the order of messages', () => {
   const hub = useHub()
 
-  test('is kept per topic for every subscriber, and the acknowledgements keep it too', { timeout: 120_000 }, async t => {
+  test('is kept per topic for every subscriber, and the acknowledgements keep it too', {
+    timeout: 120_000,
+  }, async t => {
     let payloads = 0
     await fc.assert(
       fc.asyncProperty(

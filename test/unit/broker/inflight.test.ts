@@ -143,7 +143,10 @@ suite('the window of unacknowledged messages', () => {
         let last = first
         return [first, ...steps.map(by => (last = ((last - 1 + by) % 65_535) + 1))]
       })
-    const states = fc.array(fc.constantFrom(WAITS_PUBACK, WAITS_PUBREC, WAITS_PUBCOMP), { minLength: 16, maxLength: 16 })
+    const states = fc.array(fc.constantFrom(WAITS_PUBACK, WAITS_PUBREC, WAITS_PUBCOMP), {
+      minLength: 16,
+      maxLength: 16,
+    })
     fc.assert(
       fc.property(ids, states, (sent, stateOf) => {
         const window = new Inflight(100)

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseArguments } from '../../../src/cli/arguments.ts'
-import { nearestWord } from '../../../src/cli/nearest.ts'
-import { GatewayError } from '../../../src/common/index.ts'
+import { GatewayError, nearestWord } from '../../../src/common/index.ts'
 
 const specs = [
   { name: 'config', short: 'c', value: 'FILE', help: '' },

@@ -41,7 +41,7 @@ test('permits are topic filters within the limits, of anonymous clients too', ()
   ])
   const deep = permissions('a/b/c/d/e/f/g/h/i/j')
   assert.deepEqual(problems(`anonymous: {permissions: ${deep}}`), [
-    'anonymous.permissions[0].permit[0]: sub topic(a/b/c/d/e/f/g/h/i/j) invalid: it has 10 levels; 9 are allowed',
+    'anonymous.permissions[0].permit[0]: sub topic(a/b/c/d/e/f/g/h/i/j) invalid: it has too many levels (10; 9 are allowed)',
   ])
   assert.deepEqual(problems(`anonymous: {permissions: ${deep}}\nlimits: {topic: {levels: 10}}`), [])
 })
