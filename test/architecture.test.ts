@@ -83,7 +83,9 @@ function libraryOf(from: string): string | null {
 }
 
 const targetOf = (source: Source, from: string): string =>
-  relative(SRC, resolve(SRC, dirname(source.path), from)).split(sep).join('/')
+  relative(SRC, resolve(SRC, dirname(source.path), from))
+    .split(sep)
+    .join('/')
 
 suite('architecture', () => {
   const sources = sourcesOf(SRC)

@@ -1,4 +1,5 @@
 export { PermitTree } from './acl.ts'
+export { addressGroup } from './address.ts'
 export {
   Authenticator,
   type AuthenticatorConfig,

@@ -67,6 +67,11 @@ export class Throttle {
     return Math.max(0, offender.failedAt + delay - now)
   }
 
+  /** Whether `address` failed and is not forgiven: then its attempts are looked at one by one. */
+  isSuspect(address: string): boolean {
+    return address !== '' && this.#find(addressGroup(address), this.#clock()) !== undefined
+  }
+
   failed(address: string): void {
     if (address === '') return
     const now = this.#clock()

@@ -54,6 +54,8 @@ export class Client extends Connection {
   will: PublishPacket | null = null
   /** A DISCONNECT packet came: no Will [MQTT-3.14.4-3]. */
   disconnected = false
+  /** Called when the connection ends; for whoever waits on behalf of this client. */
+  onEnd: (() => void) | null = null
   /** Milliseconds without a packet after which the connection ends; 0: never. */
   keepAliveMs = 0
   readonly #since: number
@@ -132,7 +134,10 @@ export class Client extends Connection {
     this.output.append(Buffer.from([0x20, 2, present ? 1 : 0, 0]), 0, 4, true) // [MQTT-3.2.0-1]
     this.markDirty()
     this.connected = true
+    this.lastPacket = this.state.now // the time that authentication took is not the client's
+    this.acceptPackets()
     hub.emit('connackSent', { cmd: 'connack', returnCode: 0, sessionPresent: present }, this)
+    if (this.closed) return // a listener ended it
     session.attach(this) // behind CONNACK [MQTT-3.2.0-1]
     this.connecting = false
     hub.emit('clientReady', this)
@@ -141,10 +146,12 @@ export class Client extends Connection {
 
   /** Stops reading until the promise is settled; its failure ends the connection. Returns false for the reader. */
   wait(work: Promise<void>): false {
-    work.then(
-      () => this.resumeReading(),
-      error => this.fail(error instanceof Error ? error : new Error(String(error))),
-    )
+    work
+      .then(
+        () => this.resumeReading(),
+        error => this.fail(error instanceof Error ? error : new Error(String(error))),
+      )
+      .catch(error => this.crashed(error))
     return false
   }
 
@@ -180,8 +187,11 @@ export class Client extends Connection {
   /** What happens to an 'error' of this client, whoever emits it. */
   reportAndClose(error: Error): void {
     if (this.closed) return
-    this.hub.reportClientError(this, error)
-    this.terminate(error.message, this.#gently)
+    try {
+      this.hub.reportClientError(this, error)
+    } finally {
+      this.terminate(error.message, this.#gently)
+    }
   }
 
   /** Ends the connection, once. `gently`: what was written still reaches the client. */
@@ -190,15 +200,28 @@ export class Client extends Connection {
     this.hub.dispatch.flush()
     this.closed = true
     this.endTransport(gently)
-    this.hub.clientEnded(this, reason)
-    this.connected = false
-    this.connecting = false
+    this.onEnd?.()
+    try {
+      this.hub.clientEnded(this, reason)
+    } finally {
+      this.connected = false
+      this.connecting = false
+    }
   }
 
   /** Ends the connection; publishes the Will unless DISCONNECT came. */
   close(done?: () => void): void {
     this.terminate('closed by the server', false)
     done?.()
+  }
+
+  crashed(error: unknown): void {
+    this.hub.log.error({ clientId: this.id, err: error }, 'connection.crashed')
+    try {
+      this.terminate('internal error', false)
+    } catch (again) {
+      this.hub.log.error({ clientId: this.id, err: again }, 'connection.crashed')
+    }
   }
 
   protected onTransportEnd(error: Error | null): void {
@@ -217,6 +240,7 @@ export class Client extends Connection {
   /** Looks at everything that has a time limit. */
   sweep(now: number): void {
     const { connectTimeoutMs, drainTimeoutMs, retryIntervalMs } = this.state.settings
+    this.sweepEnded(now)
     if (this.closed) this.sweepClosed()
     else if (!this.connected) {
       if (now - this.#since >= connectTimeoutMs)
@@ -224,12 +248,11 @@ export class Client extends Connection {
     } else if (this.keepAliveMs > 0 && now - this.lastPacket >= this.keepAliveMs) {
       this.hub.emit('keepaliveTimeout', this)
       this.fail(new GatewayError('ERR_LIMIT_KEEP_ALIVE', 'keep alive timeout'))
-    } else if (this.blocked) {
-      if (drainTimeoutMs > 0 && now - this.blockedSince >= drainTimeoutMs)
-        this.fail(new GatewayError('ERR_LIMIT_DRAIN_TIMEOUT', 'drain timeout'))
+    } else if (this.blocked && drainTimeoutMs > 0 && now - this.blockedSince >= drainTimeoutMs) {
+      this.fail(new GatewayError('ERR_LIMIT_DRAIN_TIMEOUT', 'drain timeout'))
     } else {
       const session = this.session
-      if (session === null || session.unacknowledged === 0) return
+      if (session === null || (session.unacknowledged === 0 && session.queued === 0)) return
       session.retry(now - retryIntervalMs)
       if (now - this.#ownedAt >= OWN_AFTER_MS) {
         this.#ownedAt = now

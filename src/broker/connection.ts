@@ -8,8 +8,11 @@ import type { Peer } from './transport.ts'
 
 /** A connection whose peer takes nothing is not read any more above this: its own acknowledgements have nowhere to go. */
 const PAUSE_ABOVE = 2_097_152
-/** How long a connection that we ended may take to close by itself. */
-const LINGER_MS = 2000
+/** Of somebody unknown no more is kept than the largest CONNECT there can be: five fields of 64 KiB and their lengths. */
+const MAX_CONNECT_BYTES = 327_710
+
+/** How long a handler may work on for a peer that has ended the connection. */
+const HANDLER_MS = 30_000
 
 type Attached = Duplex & { client?: Connection | undefined }
 
@@ -34,6 +37,10 @@ export abstract class Connection extends EventEmitter implements Flushable, Pack
   #lingersUntil = 0
   /** The stream is destroyed; nothing more is written. */
   #isCut = false
+  /** Chunks that came while another was being read. */
+  #late: Buffer[] | null = null
+  /** When the peer ended while a handler was at work; 0: it has not. */
+  #endedAt = 0
 
   constructor(conn: Duplex, peer: Peer, state: HubState) {
     super()
@@ -43,8 +50,9 @@ export abstract class Connection extends EventEmitter implements Flushable, Pack
     this.lastPacket = state.now
     // Only a socket of the kernel says truthfully when it no longer refers to a chunk.
     this.output = new Output(state.pool, conn instanceof Socket)
-    this.#reader = new PacketReader(this, state.settings.maxPacketBytes)
+    this.#reader = new PacketReader(this, Math.min(state.settings.maxPacketBytes, MAX_CONNECT_BYTES))
     ;(conn as Attached).client = this
+    conn.allowHalfOpen = true // what came before the end is answered first; then we end it ourselves
     conn.on('data', onData)
     conn.on('drain', onDrain)
     conn.on('end', onEnd)
@@ -63,6 +71,8 @@ export abstract class Connection extends EventEmitter implements Flushable, Pack
   protected abstract afterRead(): void
   /** There is room again. */
   protected abstract onWritable(): void
+  /** Something in here, or a listener, threw: this connection ends, and only this one. */
+  abstract crashed(error: unknown): void
   /** The transport ended or failed. */
   protected abstract onTransportEnd(error: Error | null): void
   /** The stream is gone for good. */
@@ -78,7 +88,8 @@ export abstract class Connection extends EventEmitter implements Flushable, Pack
   /** Writes the output now. */
   flush(): void {
     this.#dirty = false
-    if (this.blocked || this.#isCut || this.output.size === 0) return
+    if (this.#isCut) this.output.clear()
+    if (this.blocked || this.output.size === 0) return
     this.state.counters.bytesSent += this.output.size
     if (this.output.writeTo(this.conn)) {
       if (!this.closed) this.onWritable()
@@ -89,12 +100,23 @@ export abstract class Connection extends EventEmitter implements Flushable, Pack
     }
   }
 
+  /** The client is known: its packets may be as large as configured. */
+  protected acceptPackets(): void {
+    this.#reader.maxBytes = this.state.settings.maxPacketBytes
+  }
+
   /** Goes on reading after a handler that took its time. */
   protected resumeReading(): void {
     if (this.closed || !this.#reader.isStopped) return
-    this.beforeRead()
-    this.#reader.resume()
-    this.afterRead()
+    this.state.isReading = true
+    try {
+      this.beforeRead()
+      this.#reader.resume()
+      this.afterRead()
+    } finally {
+      this.state.isReading = false
+    }
+    if (this.#endedAt > 0 && !this.#reader.isStopped) this.onTransportEnd(null)
     if (this.#paused && !this.#reader.isStopped) this.#unpause()
   }
 
@@ -109,12 +131,17 @@ export abstract class Connection extends EventEmitter implements Flushable, Pack
     const conn = this.conn
     if (gently && !conn.destroyed && !conn.writableEnded) {
       this.flush()
-      this.#lingersUntil = this.state.now + LINGER_MS
+      this.#lingersUntil = this.state.now + this.state.lingerMs
       if (!this.blocked) conn.end() // else when it has drained
       this.#unpause()
     } else {
       this.#cut()
     }
+  }
+
+  /** Called by the sweep: a handler that never comes back must not keep a connection whose peer has gone. */
+  protected sweepEnded(now: number): void {
+    if (this.#endedAt > 0 && now - this.#endedAt >= HANDLER_MS) this.onTransportEnd(null)
   }
 
   /** Called by the sweep on a connection that was ended and is still there. */
@@ -130,17 +157,39 @@ export abstract class Connection extends EventEmitter implements Flushable, Pack
 
   receiveChunk(chunk: Buffer): void {
     if (this.closed) return // what comes behind the end is read and thrown away, so that the peer can finish
-    this.state.tick()
-    if (!this.#begun) {
-      this.#begun = true
-      this.begins(chunk)
+    if (this.state.isReading || this.#late !== null) {
+      this.#readLater(chunk)
+      return
     }
-    this.beforeRead()
-    if (!this.#reader.read(chunk) || (this.blocked && this.output.size > PAUSE_ABOVE)) {
-      this.#paused = true
-      this.conn.pause()
+    this.state.isReading = true
+    try {
+      this.state.tick()
+      if (!this.#begun) {
+        this.#begun = true
+        this.begins(chunk)
+      }
+      this.beforeRead()
+      if (!this.#reader.read(chunk) || (this.blocked && this.output.size > PAUSE_ABOVE)) {
+        this.#paused = true
+        this.conn.pause()
+      }
+      this.afterRead()
+    } finally {
+      this.state.isReading = false
     }
-    this.afterRead()
+  }
+
+  /** A stream of this process may answer while it is written to, in the middle of somebody's chunk. */
+  #readLater(chunk: Buffer): void {
+    if (this.#late === null) {
+      this.#late = []
+      queueMicrotask(() => {
+        const late = this.#late as Buffer[]
+        this.#late = null
+        for (const each of late) onData.call(this.conn, each)
+      })
+    }
+    this.#late.push(chunk)
   }
 
   drained(): void {
@@ -157,6 +206,10 @@ export abstract class Connection extends EventEmitter implements Flushable, Pack
   }
 
   transportEnded(error: Error | null): void {
+    if (error === null && !this.closed && this.#reader.isStopped && !this.conn.destroyed) {
+      this.#endedAt = this.state.now // what came before the end is handled first
+      return
+    }
     this.onTransportEnd(error)
   }
 
@@ -178,22 +231,34 @@ export abstract class Connection extends EventEmitter implements Flushable, Pack
 // One function for all connections: ten thousand idle ones have no closures of their own.
 
 function onData(this: Attached, chunk: Buffer): void {
-  this.client?.receiveChunk(chunk)
+  try {
+    this.client?.receiveChunk(chunk)
+  } catch (error) {
+    this.client?.crashed(error)
+  }
 }
 
 function onDrain(this: Attached): void {
-  this.client?.drained()
+  try {
+    this.client?.drained()
+  } catch (error) {
+    this.client?.crashed(error)
+  }
 }
 
 function onEnd(this: Attached): void {
-  this.client?.transportEnded(null)
+  onError.call(this, null)
 }
 
-function onError(this: Attached, error: Error): void {
-  this.client?.transportEnded(error)
+function onError(this: Attached, error: Error | null): void {
+  try {
+    this.client?.transportEnded(error)
+  } catch (thrown) {
+    this.client?.crashed(thrown)
+  }
 }
 
 function onClose(this: Attached): void {
-  this.client?.transportEnded(null)
+  onError.call(this, null)
   this.client?.transportGone()
 }

@@ -92,7 +92,26 @@ export class Dispatch {
     // A delivery may end a connection, and that flushes: the run under way is not delivered twice.
     if (run.count === 0 || this.#isFlushing) return
     this.#isFlushing = true
-    const route = this.#route as Route
+    try {
+      this.#deliverRun(this.#route as Route, run)
+    } finally {
+      run.reset()
+      this.#isFlushing = false
+    }
+  }
+
+  /** Delivers one message to all subscribers of its topic. */
+  deliver(route: Route, message: Message): void {
+    if (route.epoch !== this.#state.epoch) this.#routes.refresh(route, this.#state.epoch)
+    const { sessions, qos } = route // a hook may publish to the same topic, and that makes new ones
+    for (let i = 0; i < sessions.length; i++) {
+      const granted = qos[i] as number
+      // Never more than was granted, never more than was published [MQTT-3.8.4-6].
+      sessions[i]?.deliver(message, message.qos < granted ? message.qos : granted)
+    }
+  }
+
+  #deliverRun(route: Route, run: Run): void {
     const counters = this.#state.counters
     counters.messagesReceived += run.count
     counters.bytesReceived += run.end - run.start
@@ -100,35 +119,19 @@ export class Dispatch {
     const sessions = route.sessions
     const { source, start, end } = run
     if (run.qos === 0) {
-      for (let i = 0; i < sessions.length; i++) {
-        const session = sessions[i]
-        if (session !== undefined) session.deliverBytes(source, start, end, run)
-      }
+      for (let i = 0; i < sessions.length; i++) sessions[i]?.deliverBytes(source, start, end, run)
     } else {
       this.#deliverQos1(route, run)
       this.#acknowledge(run)
     }
-    run.reset()
-    this.#isFlushing = false
-  }
-
-  /** Delivers one message to all subscribers of its topic. */
-  deliver(route: Route, message: Message): void {
-    if (route.epoch !== this.#state.epoch) this.#routes.refresh(route, this.#state.epoch)
-    const sessions = route.sessions
-    for (let i = 0; i < sessions.length; i++) {
-      const granted = route.qos[i] as number
-      // Never more than was granted, never more than was published [MQTT-3.8.4-6].
-      sessions[i]?.deliver(message, message.qos < granted ? message.qos : granted)
-    }
   }
 
   #deliverQos1(route: Route, run: Run): void {
-    const sessions = route.sessions
+    const { sessions, qos } = route
     for (let i = 0; i < sessions.length; i++) {
       const session = sessions[i]
       if (session === undefined) continue
-      if ((route.qos[i] as number) > 0) session.deliverRun(run)
+      if ((qos[i] as number) > 0) session.deliverRun(run)
       else {
         const image = run.downgraded()
         session.deliverBytes(image, 0, image.length, run)

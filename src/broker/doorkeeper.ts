@@ -1,17 +1,21 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { ConnectPacket } from 'aedes'
-import { Authenticator, type AuthenticatorConfig, Principal, Throttle } from '../auth/index.ts'
+import { Authenticator, type AuthenticatorConfig, addressGroup, Principal, Throttle } from '../auth/index.ts'
 import type { Client } from './client.ts'
 import { ConnectRefused } from './protocol-error.ts'
 
 /** The authenticator itself was too busy to look: no sign of a wrong password. */
 const BUSY = 3
+/** Credentials of one address that are looked at together, unless it has failed before: then one by one. */
+const AT_ONCE = 4
+const ASK_AGAIN_MS = 50
 
 /** Finds out who CONNECT says to be, slowly for addresses that were wrong often. */
 export class Doorkeeper {
   readonly #authenticator: Authenticator | null
   readonly #throttle = new Throttle({ clock: () => performance.now() })
   readonly #everyone = Principal.allowAll('')
+  /** Address group -> its attempts under way. */
+  readonly #underWay = new Map<string, number>()
 
   /** Without a configuration everybody is let in and may do everything. */
   constructor(config: AuthenticatorConfig | undefined) {
@@ -26,21 +30,49 @@ export class Doorkeeper {
     }
     const { address, certificate } = client.peer
     // Asked again after every wait: of many that waited together the first to fail makes the others wait on.
-    for (let delay = this.#delay(address); delay > 0 && !client.closed; delay = this.#delay(address))
-      await sleep(delay, undefined, { ref: false })
+    for (let wait = this.#waitMs(address); wait > 0 && !client.closed; wait = this.#waitMs(address))
+      await pause(client, wait)
     if (client.closed) return null
     const { username, password } = packet
-    const verdict = await this.#authenticator.authenticate({ username, password, certificate })
-    if ('principal' in verdict) {
-      this.#throttle.succeeded(address)
-      client.principal = verdict.principal
-      return null
+    this.#count(address, 1)
+    try {
+      const verdict = await this.#authenticator.authenticate({ username, password, certificate })
+      if ('principal' in verdict) {
+        this.#throttle.succeeded(address)
+        client.principal = verdict.principal
+        return null
+      }
+      if (verdict.returnCode !== BUSY) this.#throttle.failed(address)
+      return new ConnectRefused(verdict.returnCode, verdict.reason)
+    } finally {
+      this.#count(address, -1)
     }
-    if (verdict.returnCode !== BUSY) this.#throttle.failed(address)
-    return new ConnectRefused(verdict.returnCode, verdict.reason)
   }
 
-  #delay(address: string): number {
-    return this.#throttle.delayMs(address)
+  #waitMs(address: string): number {
+    const underWay = this.#underWay.get(addressGroup(address)) ?? 0
+    const isFull = address !== '' && underWay >= (this.#throttle.isSuspect(address) ? 1 : AT_ONCE)
+    return Math.max(this.#throttle.delayMs(address), isFull ? ASK_AGAIN_MS : 0)
   }
+
+  #count(address: string, change: number): void {
+    const group = addressGroup(address)
+    const underWay = (this.#underWay.get(group) ?? 0) + change
+    if (underWay === 0) this.#underWay.delete(group)
+    else this.#underWay.set(group, underWay)
+  }
+}
+
+/** Waits, but no longer than the client does. */
+function pause(client: Client, ms: number): Promise<void> {
+  return new Promise(resolve => {
+    const done = (): void => {
+      clearTimeout(timer)
+      client.onEnd = null
+      resolve()
+    }
+    const timer = setTimeout(done, ms)
+    timer.unref()
+    client.onEnd = done
+  })
 }

@@ -12,6 +12,7 @@ import { Principal } from '../auth/index.ts'
 import { GatewayError, type Logger, silentLogger } from '../common/index.ts'
 import { messageOf, numbered, payloadOf } from './aedes-packets.ts'
 import { Client, settle } from './client.ts'
+import { ClientLog } from './client-log.ts'
 import { Dispatch } from './dispatch.ts'
 import { Doorkeeper } from './doorkeeper.ts'
 import { ask } from './hooks.ts'
@@ -21,7 +22,6 @@ import { hearOtherHubs } from './other-hubs.ts'
 import type { Emitter, Persistence } from './persistence.ts'
 import { PersistenceLink } from './persistence-link.ts'
 import { ProtocolError } from './protocol-error.ts'
-import { Repeats } from './repeats.ts'
 import { RetainedStore } from './retained.ts'
 import { RouteCache } from './route.ts'
 import { SessionRegistry } from './session-registry.ts'
@@ -47,6 +47,7 @@ export class Hub extends Aedes {
   readonly retained: RetainedStore
   readonly dispatch: Dispatch
   readonly sessions: SessionRegistry
+  readonly clientLog: ClientLog
   readonly door: Doorkeeper
   /** Whom a connection belongs to before CONNECT. */
   readonly nobody = Principal.create('', 'anonymous', [])
@@ -70,7 +71,6 @@ export class Hub extends Aedes {
   readonly #routes: RouteCache
   readonly #locals: LocalSubscriptions
   readonly #connections = new Set<Client>()
-  readonly #repeats = new Repeats()
   readonly #defaults: Pick<Hub, 'authorizePublish' | 'published'> & { authorizeForward: unknown }
   readonly #plugged: boolean
   #timers: NodeJS.Timeout[] = []
@@ -84,6 +84,7 @@ export class Hub extends Aedes {
     this.state = new HubState(resolveSettings(options))
     this.retained = new RetainedStore(this.state)
     this.sessions = new SessionRegistry(this.state)
+    this.clientLog = new ClientLog(this.log, this.state)
     this.door = new Doorkeeper(options.config)
     this.#locals = new LocalSubscriptions(this.state)
     this.#routes = new RouteCache(this.state.settings, this.sessions.tree, this.#locals.tree)
@@ -147,6 +148,11 @@ export class Hub extends Aedes {
     this.state.counters.connectionsAccepted++
     this.#connections.add(client)
     if (this.closed) client.terminate('hub is closed', false)
+    else if (this.#connections.size > this.state.settings.connections) client.terminate('too many connections', false)
+    else if (this.log.isLevelEnabled('debug')) void peer.address // known as long as the log may ask for it
+    if (stream.closed)
+      client.transportGone() // its 'close' does not come again
+    else if (stream.destroyed) client.terminate('connection closed by the client', false)
     return client
   }
 
@@ -208,20 +214,24 @@ export class Hub extends Aedes {
     if (this.closed) return
     this.#stop()
     this.refreshMode()
-    for (const client of this.#connections) if (client.will !== null) await publishWill(this, client)
+    const deadline = sleep(timeoutMs, undefined, { ref: false })
+    const wills = [...this.#connections].filter(client => client.will !== null)
+    await Promise.race([Promise.all(wills.map(client => publishWill(this, client))), deadline])
     this.state.flushAll()
+    this.state.lingerMs = timeoutMs
     for (const client of this.#connections) client.terminate('hub closed', true)
     if (this.#connections.size > 0) {
       const gone = new Promise<void>(resolve => {
         this.#whenEmpty = resolve
       })
       const sweep = setInterval(() => this.#sweep(), SWEEP_UP_TO_MS)
-      await Promise.race([gone, sleep(timeoutMs, undefined, { ref: false })])
+      await Promise.race([gone, deadline])
       clearInterval(sweep)
     }
     for (const client of this.#connections) client.conn.destroy()
     this.emit('closed')
-    await new Promise<void>(resolve => this.#emitter.close(resolve))
+    const emitterClosed = new Promise<void>(resolve => this.#emitter.close(resolve))
+    await Promise.race([emitterClosed, deadline])
   }
 
   // -- for connections and handlers ---------------------------------------------------------------------------------
@@ -304,19 +314,8 @@ export class Hub extends Aedes {
   reportClientError(client: Client, error: Error): void {
     this.state.counters.protocolErrors++
     this.emit(client.id === null ? 'connectionError' : 'clientError', client, error)
-    if (!this.log.isLevelEnabled('debug')) return
-    const address = client.peer.address
-    const leftOut = this.#repeats.admit(address, this.state.now)
-    if (leftOut === null) return
-    this.log.debug(
-      {
-        clientId: client.id,
-        address,
-        reason: error instanceof ProtocolError ? error.problem : error.message,
-        ...(leftOut > 0 && { leftOut }),
-      },
-      'client.error',
-    )
+    const reason = error instanceof ProtocolError ? error.problem : error.message
+    this.clientLog.debug(client, 'client.error', { reason })
   }
 
   /** Publishes a message of the hub itself below `$SYS/<id>/`. */

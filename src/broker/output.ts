@@ -4,7 +4,7 @@ import type { Message } from './message.ts'
 import { copyBytes } from './wire.ts'
 
 /** From here on bytes are handed over by reference: copying them costs more than one more buffer in the write. */
-const REFERENCE_FROM = 8192
+export const REFERENCE_FROM = 8192
 /**
  * What one connection has to say in this turn of the event loop, gathered so that it leaves in one write. The first
  * bytes of a turn are only referred to: when nothing follows, they are written from where they lie. An idle
@@ -89,39 +89,45 @@ export class Output {
    * Writes all that waits. Returns false when the stream asks to wait for 'drain' and does hold bytes.
    */
   writeTo(stream: Duplex): boolean {
-    if (this.#reference !== null && this.#parts === null && this.chunk === null) {
-      const source = this.#reference
-      const whole = this.#start === 0 && this.#end === source.length
-      const goOn = stream.write(whole ? source : source.subarray(this.#start, this.#end))
-      this.#reference = null
-      this.size = 0
+    const reference = this.#reference
+    const { chunk, used } = this
+    const parts = this.#parts
+    const sealed = this.#sealed
+    const start = this.#start
+    const end = this.#end
+    // Before anything is written: a stream of this process may answer at once, and that is the next output.
+    this.#forget()
+    if (reference !== null) {
+      const goOn = stream.write(end - start === reference.length ? reference : reference.subarray(start, end))
       return goOn || stream.writableLength === 0
     }
     let goOn = true
-    if (this.#parts === null) {
-      if (this.chunk !== null) goOn = stream.write(this.chunk.subarray(0, this.used))
+    if (parts === null) {
+      if (chunk !== null) goOn = stream.write(chunk.subarray(0, used))
     } else {
       stream.cork()
-      for (const part of this.#parts) stream.write(part)
-      if (this.chunk !== null && this.used > 0) stream.write(this.chunk.subarray(0, this.used))
+      for (const part of parts) stream.write(part)
+      if (chunk !== null && used > 0) stream.write(chunk.subarray(0, used))
       stream.uncork()
       goOn = !stream.writableNeedDrain
     }
-    const taken = stream.writableLength === 0
-    this.#release(this.#reusable && taken)
-    return goOn || taken
+    const isTaken = stream.writableLength === 0
+    if (this.#reusable && isTaken) this.#giveBack(chunk, sealed)
+    return goOn || isTaken
   }
 
   /** Forgets what waits. */
   clear(): void {
-    this.#release(true)
+    this.#giveBack(this.chunk, this.#sealed)
+    this.#forget()
   }
 
-  #release(free: boolean): void {
-    if (free) {
-      if (this.chunk !== null) this.#pool.give(this.chunk)
-      if (this.#sealed !== null) for (const chunk of this.#sealed) this.#pool.give(chunk)
-    }
+  #giveBack(chunk: Buffer | null, sealed: Buffer[] | null): void {
+    if (chunk !== null) this.#pool.give(chunk)
+    if (sealed !== null) for (const each of sealed) this.#pool.give(each)
+  }
+
+  #forget(): void {
     this.size = 0
     this.chunk = null
     this.used = 0

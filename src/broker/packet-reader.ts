@@ -20,7 +20,7 @@ const HELD_LIMIT = 65_536
  */
 export class PacketReader {
   readonly #sink: PacketSink
-  readonly #maxBytes: number
+  #maxBytes: number
   /** The beginning of a packet whose end has not come; its memory grows with what came, not with what was announced. */
   #carry: Buffer | null = null
   #carried = 0
@@ -37,6 +37,11 @@ export class PacketReader {
 
   get isStopped(): boolean {
     return this.#stopped
+  }
+
+  /** From now on packets up to this size are taken. */
+  set maxBytes(bytes: number) {
+    this.#maxBytes = bytes
   }
 
   /** Reads a chunk. Returns false when the source should wait until resume(). */

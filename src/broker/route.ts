@@ -72,16 +72,14 @@ export class Route {
     this.locals = locals
     this.epoch = epoch
   }
-
-  /** Forgets the verdicts, after permissions changed. */
-  forgetVerdicts(): void {
-    this.#principal = null
-    this.#verdicts = null
-  }
 }
 
+/** Longer topics are looked up anew each time, so that the cache stays bounded in bytes as well. */
+const LONGEST_KEPT = 1024
 const SLOTS = 8192
 const GENERATION = 8192
+/** Thousands of topics with a thousand receivers each are made anew rather than kept. */
+const MOST_RECEIVERS = 1_000_000
 
 /**
  * Routes by topic name. The first look is by a hash of the raw bytes in a table of fixed size, so that a known topic
@@ -96,6 +94,8 @@ export class RouteCache {
   #young = new Map<string, Route>()
   #old = new Map<string, Route>()
   #mark = 0
+  /** Entries in the lists of sessions of all routes. */
+  #receivers = 0
 
   constructor(settings: Settings, tree: SubscriptionTree<Session>, functions: SubscriptionTree<LocalSubscriber>) {
     this.#settings = settings
@@ -113,7 +113,7 @@ export class RouteCache {
     if (!isUtf8(own)) return null
     const topic = own.toString('utf8')
     const route = this.#named(topic) ?? this.#add(topic, own, hash)
-    this.#slots[slot] = route
+    if (isWorthKeeping(route)) this.#slots[slot] = route
     return route
   }
 
@@ -127,13 +127,16 @@ export class RouteCache {
 
   /** Brings the subscribers of a route up to this epoch. */
   refresh(route: Route, epoch: number): void {
+    this.#receivers -= route.sessions.length
     route.collect(this.#tree, this.#functions, epoch, ++this.#mark)
+    this.#receivers += route.sessions.length
+    if (this.#receivers > MOST_RECEIVERS) this.#clear()
   }
 
-  /** After permissions changed: every verdict is asked anew. */
-  forgetVerdicts(): void {
-    for (const route of this.#young.values()) route.forgetVerdicts()
-    for (const route of this.#old.values()) route.forgetVerdicts()
+  #clear(): void {
+    this.#receivers = 0
+    this.#young = new Map()
+    this.#old = new Map()
     this.#slots.fill(null)
   }
 
@@ -148,8 +151,9 @@ export class RouteCache {
   #add(topic: string, bytes: Buffer, hash: number): Route {
     let problem = topicNameProblem(topic, this.#settings.topic)
     if (problem === null && startsWithDollar(topic) && !this.#settings.dollarTopics) problem = 'starts with $'
+    if (problem === null && topic.startsWith('$SYS/')) problem = 'is reserved for the server'
     const route = new Route(topic, bytes, hash, problem)
-    this.#remember(topic, route)
+    if (isWorthKeeping(route)) this.#remember(topic, route)
     return route
   }
 
@@ -160,6 +164,11 @@ export class RouteCache {
     }
     this.#young.set(topic, route)
   }
+}
+
+/** Nobody comes back for a topic that can't be published to: it must not push out or outlive those that can. */
+function isWorthKeeping(route: Route): boolean {
+  return route.bytes.length <= LONGEST_KEPT && (route.problem === null || route.topic.startsWith('$SYS/'))
 }
 
 /** Whether bytes[at..at+length) are the topic of this route. */

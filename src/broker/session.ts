@@ -1,7 +1,8 @@
+import type { Principal } from '../auth/index.ts'
 import { FREE, Inflight, WAITS_PUBACK, WAITS_PUBCOMP, WAITS_PUBREC } from './inflight.ts'
 import type { Message } from './message.ts'
 import { MessageQueue } from './message-queue.ts'
-import type { Output } from './output.ts'
+import { type Output, REFERENCE_FROM } from './output.ts'
 import type { Run } from './run.ts'
 import type { HubState } from './state.ts'
 import { copyBytes, PUBREL_BYTE } from './wire.ts'
@@ -35,6 +36,8 @@ export class Session {
   /** Topic filter -> granted QoS. */
   readonly subscriptions = new Map<string, number>()
   receiver: Receiver | null = null
+  /** Who had the session last; what waited for one principal is not another's. */
+  principal: Principal | null = null
   /** Set while a Route is made, to give overlapping filters one entry. */
   mark = 0
   markAt = 0
@@ -68,7 +71,7 @@ export class Session {
     if (qos === 0) {
       if (receiver === null) {
         // Published with QoS 0 it is gone; with more it waits, as in OpenEdge, even for a subscription of QoS 0.
-        if (message.qos > 0 && !this.clean) this.#enqueue(message, 0, false)
+        if (message.qos > 0 && !this.clean) this.#enqueue(message, 0)
         return
       }
       if (this.queued > 0) this.#enqueueQos0(message)
@@ -76,7 +79,7 @@ export class Session {
       return
     }
     if (receiver === null || receiver.blocked || this.queued > 0 || this.#window().free <= 0) {
-      this.#enqueue(message, qos, false)
+      this.#enqueue(message, qos)
       return
     }
     this.#send(receiver, message, qos)
@@ -86,7 +89,8 @@ export class Session {
   deliverRetained(message: Message, qos: number): void {
     const receiver = this.receiver
     if (receiver === null) return
-    if (this.queued > 0 || receiver.blocked || (qos > 0 && this.#window().free <= 0)) this.#enqueue(message, qos, true)
+    if (this.queued > 0 || receiver.blocked || (qos > 0 && this.#window().free <= 0))
+      this.#enqueueRetained(message, qos)
     else this.#send(receiver, message, qos)
   }
 
@@ -98,6 +102,8 @@ export class Session {
       for (let i = 0; i < run.count; i++) this.deliver(run.message(i), 0)
     } else if (this.queued > 0) {
       for (let i = 0; i < run.count; i++) this.#enqueueQos0(run.message(i))
+    } else if (receiver.blocked && receiver.pendingQos0 + run.count > this.#state.settings.qos0Buffer) {
+      for (let i = 0; i < run.count; i++) this.deliver(run.message(i), 0) // as many as there is room for
     } else if (this.#admitsQos0(receiver, end - start, run.count)) {
       receiver.output.append(source, start, end, receiver.blocked)
       this.#written(receiver, run.count)
@@ -109,7 +115,9 @@ export class Session {
     const receiver = this.receiver
     const window = this.#window()
     // As many as the window takes go at once; the others wait in the queue.
-    const count = receiver === null || receiver.blocked || this.queued > 0 ? 0 : Math.min(window.free, run.count)
+    const isLarge = run.end - run.start >= REFERENCE_FROM * run.count // then payloads go by reference, one by one
+    const isWaiting = receiver === null || receiver.blocked || this.queued > 0
+    const count = isLarge || isWaiting ? 0 : Math.min(window.free, run.count)
     if (receiver !== null && count > 0) {
       const { source, start, idAt } = run
       const end = count < run.count ? (run.at[count] as number) : run.end
@@ -164,12 +172,16 @@ export class Session {
     const receiver = this.receiver
     if (queue === null || receiver === null || this.#isPumping) return
     this.#isPumping = true // a flush in between finds room again and comes back here
-    while (queue.length > 0 && !receiver.blocked && receiver.output.size < FLUSH_FROM) {
-      const qos = queue.peekQos()
-      if (qos > 0 && this.#window().free <= 0) break
-      this.#send(receiver, queue.shift() as Message, qos)
+    try {
+      while (queue.length > 0 && !receiver.blocked && receiver.output.size < FLUSH_FROM) {
+        const qos = queue.peekQos()
+        if (qos > 0 && this.#window().free <= 0) break
+        this.#send(receiver, queue.shift() as Message, qos)
+        if (this.receiver !== receiver || this.#queue !== queue) break // a hook ended the connection or emptied the queue
+      }
+    } finally {
+      this.#isPumping = false
     }
-    this.#isPumping = false
   }
 
   /** PUBACK from the client. */
@@ -253,7 +265,7 @@ export class Session {
 
   /** Puts back a message that an earlier life of this session had not sent. */
   restoreQueued(message: Message, qos: number): void {
-    this.#enqueue(message, qos, false)
+    this.#enqueue(message, qos)
   }
 
   /** Forgets the messages whose topics the client may no longer hear. Before attach(). */
@@ -261,16 +273,19 @@ export class Session {
     this.#inflight?.forget(message => !mayHear(message.topic))
     const queue = this.#queue
     if (queue === null) return
-    for (let i = queue.length; i > 0; i--) {
-      const qos = queue.peekQos()
-      const message = queue.shift() as Message
-      if (mayHear(message.topic)) queue.push(message, qos, false)
-    }
+    this.#queue = null
+    for (
+      let qos = queue.peekQos(), message = queue.shift();
+      message !== null;
+      qos = queue.peekQos(), message = queue.shift()
+    )
+      if (mayHear(message.topic)) this.#enqueue(message, qos)
   }
 
   /** Forgets all messages on their way to the client. */
   empty(): void {
     this.#inflight = null
+    this.#queue?.clear()
     this.#queue = null
   }
 
@@ -313,9 +328,9 @@ export class Session {
   }
 
   #enqueueQos0(message: Message): void {
-    const { queueMessages, queueBytes } = this.#state.settings
+    const { qos0Buffer, queueBytes } = this.#state.settings
     const queue = this.#queue as MessageQueue
-    if (queue.length - queue.exempt >= queueMessages || queue.bytes + message.size > queueBytes) {
+    if (queue.qos0 >= qos0Buffer || queue.bytes + message.size > queueBytes || this.#state.isFull(message.size)) {
       this.#state.counters.droppedQos0++
       return
     }
@@ -323,16 +338,24 @@ export class Session {
     queue.push(message, 0, false)
   }
 
-  #enqueue(message: Message, qos: number, exempt: boolean): void {
-    this.#queue ??= new MessageQueue()
+  /** A stored message waits once, however often it is asked for. */
+  #enqueueRetained(message: Message, qos: number): void {
+    this.#queue ??= new MessageQueue(this.#state)
+    const { exempt } = this.#queue
+    if (exempt.has(message)) return
+    if (exempt.size >= this.#state.settings.retainedCount) this.#state.counters.droppedQueued++
+    else this.#queue.push(message, qos, true)
+  }
+
+  #enqueue(message: Message, qos: number): void {
+    this.#queue ??= new MessageQueue(this.#state)
     const queue = this.#queue
     // Near a connected client a message soon goes on; farther back it must not pin the chunk it came in.
     if (this.receiver === null || queue.length >= NEAR) message.own()
-    queue.push(message, qos, exempt)
-    if (exempt) return
+    queue.push(message, qos, false)
     const { queueMessages, queueBytes } = this.#state.settings
-    while ((queue.length - queue.exempt > queueMessages || queue.bytes > queueBytes) && queue.length > 1) {
-      queue.shift()
+    while (queue.counted > queueMessages || queue.bytes > queueBytes || this.#state.isFull(0)) {
+      if (queue.counted <= 1 || !queue.dropOldest()) return
       this.#state.counters.droppedQueued++
     }
   }

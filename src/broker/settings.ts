@@ -40,6 +40,8 @@ export interface Settings {
   /** Per session. */
   readonly queueMessages: number
   readonly queueBytes: number
+  /** All sessions together. */
+  readonly queueTotalBytes: number
   readonly shutdownTimeoutMs: number
 }
 
@@ -52,7 +54,7 @@ const QOS0_BUFFER_BYTES = 1_048_576
 export const EMBEDDED_SETTINGS: Settings = {
   topic: { maxBytes: 65_535, maxLevels: 100 },
   dollarTopics: true,
-  maxPacketBytes: 268_435_460,
+  maxPacketBytes: 16_777_216,
   clientIdLength: 65_535,
   clientIdLengthOf31: 23,
   clientIdCharset: 'any',
@@ -72,6 +74,7 @@ export const EMBEDDED_SETTINGS: Settings = {
   qos0BufferBytes: QOS0_BUFFER_BYTES,
   queueMessages: 10_000,
   queueBytes: 16_777_216,
+  queueTotalBytes: 268_435_456,
   shutdownTimeoutMs: 5000,
 }
 
@@ -86,7 +89,7 @@ export function settingsOf(config: HubConfig): Settings {
     dollarTopics: limits.topicDollar === 'allow',
     maxPacketBytes: message.maxBytes,
     clientIdLength: limits.clientIdLength,
-    clientIdLengthOf31: limits.clientIdLength,
+    clientIdLengthOf31: 65_535, // OpenEdge makes no difference; clientid.length holds for all
     clientIdCharset: limits.clientIdCharset,
     packetsBeforeConnect: limits.packetsBeforeConnect,
     connections: limits.connections,
@@ -101,6 +104,7 @@ export function settingsOf(config: HubConfig): Settings {
     qos0Buffer: message.egress.qos0BufferSize,
     queueMessages: queue.maxMessages,
     queueBytes: queue.maxBytes,
+    queueTotalBytes: queue.maxTotalBytes,
     shutdownTimeoutMs: config.shutdownTimeoutMs,
   }
 }

@@ -7,6 +7,8 @@ import type { Settings } from './settings.ts'
 /** Something with output to write at the end of this turn of the event loop. */
 export interface Flushable {
   flush(): void
+  /** Hears what flush() threw. */
+  crashed(error: unknown): void
 }
 
 /** Told of deliveries that a pluggable persistence has to know of. */
@@ -26,6 +28,12 @@ export class HubState {
   epoch = 0
   /** Milliseconds of a monotonic clock, refreshed with every chunk that is read and by the sweep: free to read. */
   now = 0
+  /** Bytes that wait in the queues of all sessions. */
+  waitingBytes = 0
+  /** A chunk is being read: a run may be under way. */
+  isReading = false
+  /** How long a connection that we ended may take to close by itself. Milliseconds; the whole stop has as long. */
+  lingerMs = 2000
   observer: DeliveryObserver | null = null
   #dirty: Flushable[] = []
   #spare: Flushable[] = []
@@ -35,6 +43,11 @@ export class HubState {
   constructor(settings: Settings) {
     this.settings = settings
     this.tick()
+  }
+
+  /** Whether all queues together would hold more than they may. */
+  isFull(moreBytes: number): boolean {
+    return this.waitingBytes + moreBytes > this.settings.queueTotalBytes
   }
 
   tick(): void {
@@ -54,8 +67,18 @@ export class HubState {
     this.#armed = false
     const items = this.#dirty
     this.#dirty = this.#spare
-    for (let i = 0; i < items.length; i++) (items[i] as Flushable).flush()
+    this.#spare = []
+    for (let i = 0; i < items.length; i++) flush(items[i] as Flushable)
     items.length = 0
     this.#spare = items
+  }
+}
+
+/** What one connection throws must not keep the others from being written. */
+function flush(item: Flushable): void {
+  try {
+    item.flush()
+  } catch (error) {
+    item.crashed(error)
   }
 }

@@ -11,9 +11,10 @@ import type { Hub } from './hub.ts'
 export async function publishWill(hub: Hub, client: Client): Promise<void> {
   const will = client.will
   client.will = null
-  if (client.session === null) return // the CONNECT was not accepted
+  if (client.session === null) return
   try {
-    if (will !== null && !client.disconnected) {
+    // Not for a CONNECT that was never answered.
+    if (will !== null && client.isRegistered && !client.disconnected) {
       await ask(done => hub.authorizePublish(client.face, will, done))
       await hub.forwardPublish(numbered(will, hub), client)
     }

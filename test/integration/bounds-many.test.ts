@@ -106,11 +106,19 @@ suite('connections that do not get on', options, () => {
   const cases: { name: string; bytes: Buffer; everyMs: number }[] = [
     { name: 'send nothing', bytes: Buffer.alloc(0), everyMs: 0 },
     { name: 'send a byte now and then', bytes: connectPacket, everyMs: 400 },
-    { name: 'announce a large CONNECT and send a part', bytes: Buffer.concat([Buffer.from([0x10]), length]), everyMs: 1 },
+    {
+      name: 'announce a large CONNECT and send a part',
+      bytes: Buffer.concat([Buffer.from([0x10]), length]),
+      everyMs: 1,
+    },
   ]
   for (const { name, bytes, everyMs } of cases) {
     test(`1,000 that ${name} are closed when connect.timeout is over`, async t => {
-      const hub = await HubProcess.start(t, 'limits: { connect: { timeout: 1500ms } }', 'message: { length: { max: 255m } }')
+      const hub = await HubProcess.start(
+        t,
+        'limits: { connect: { timeout: 1500ms } }',
+        'message: { length: { max: 255m } }',
+      )
       hub.resetPeak()
       const before = hub.rss
       const started = performance.now()
@@ -238,7 +246,11 @@ suite('retained messages', options, () => {
     const hub = await HubProcess.start(t, 'limits: { retained: { bytes: 4m } }')
     const socket = await client(t, hub, 'publisher')
     const before = hub.rss
-    await retain(socket, Array.from({ length: 4000 }, (_, i) => `flood/${i}`), Buffer.alloc(10_000))
+    await retain(
+      socket,
+      Array.from({ length: 4000 }, (_, i) => `flood/${i}`),
+      Buffer.alloc(10_000),
+    )
     const { retainedCount, retainedBytes } = await hub.figures()
     assert.ok(retainedBytes <= 4 * MIB && retainedBytes > 3.9 * MIB, mib(retainedBytes))
     assert.ok(retainedCount > 400 && retainedCount < 420)
@@ -249,13 +261,25 @@ suite('retained messages', options, () => {
     const hub = await HubProcess.start(t)
     const socket = await client(t, hub, 'publisher')
     // Once as a rehearsal, so that the process has grown as it has to.
-    await retain(socket, Array.from({ length: 20_000 }, (_, i) => `warm/${i}`), 'state of some fifty bytes, as sensors say it here')
-    await retain(socket, Array.from({ length: 20_000 }, (_, i) => `warm/${i}`), '')
+    await retain(
+      socket,
+      Array.from({ length: 20_000 }, (_, i) => `warm/${i}`),
+      'state of some fifty bytes, as sensors say it here',
+    )
+    await retain(
+      socket,
+      Array.from({ length: 20_000 }, (_, i) => `warm/${i}`),
+      '',
+    )
     const before = (await hub.figures()).memory
     for (let i = 0; i < 40; i++) {
       const topics = Array.from({ length: 5000 }, (_, k) => `r/${i}/${k}`)
       await retain(socket, topics, 'state of some fifty bytes, as sensors say it here')
-      await retain(socket, topics.filter((_, k) => k % 100 !== 0), '')
+      await retain(
+        socket,
+        topics.filter((_, k) => k % 100 !== 0),
+        '',
+      )
     }
     const { retainedCount, retainedBytes, memory } = await hub.figures()
     assert.equal(retainedCount, 2000)

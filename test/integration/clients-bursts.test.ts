@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { suite, test } from 'node:test'
 import { useClientHub } from '../support/client-hub.ts'
-import { CLIENT_KINDS, connectClient, Inbox } from '../support/js-clients.ts'
+import { CLIENT_KINDS, closed, connectClient, Inbox } from '../support/js-clients.ts'
 import type { Cleanup } from '../support/raw-client.ts'
 
 /**
@@ -17,9 +16,13 @@ async function burst(t: Cleanup, kindName: string, qos: 1 | 2, count: number, by
   const inbox = new Inbox(subscriber)
   await subscriber.subscribeAsync('t/burst', { qos })
   const publisher = await connectClient(t, hub, kind)
-  const cut = once(publisher, 'close').then(() => 'closed')
+  const cut = closed(publisher).then(() => 'closed')
   const sent = Array.from({ length: count }, () => publisher.publishAsync('t/burst', Buffer.alloc(bytes), { qos }))
-  assert.notEqual(await Promise.race([cut, Promise.all(sent)]), 'closed', 'the hub closed the connection of the publisher')
+  assert.notEqual(
+    await Promise.race([cut, Promise.all(sent)]),
+    'closed',
+    'the hub closed the connection of the publisher',
+  )
   await inbox.until(count)
 }
 
@@ -28,7 +31,9 @@ suite('a burst', () => {
     await burst(t, 'MQTT.js over tcp', 2, 3000, 20)
   })
 
-  test('of 1,000 messages from websocket-stream, which makes one frame of 500 KB of them', { timeout: 30_000 }, async t => {
+  test('of 1,000 messages from websocket-stream, which makes one frame of 500 KB of them', {
+    timeout: 30_000,
+  }, async t => {
     await burst(t, 'websocket-stream over ws', 1, 1000, 500)
   })
 

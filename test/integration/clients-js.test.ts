@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { after, before, suite, test } from 'node:test'
 import type { MqttClient } from 'mqtt'
 import { ACCOUNT, type ClientHub, PRINCIPAL, startClientHub, useClientHub } from '../support/client-hub.ts'
-import { CLIENT_KINDS, connectClient, connected, Inbox, openClient } from '../support/js-clients.ts'
+import { CLIENT_KINDS, closed, connectClient, connected, Inbox, openClient } from '../support/js-clients.ts'
 
 const QOS = [0, 1, 2] as const
 
@@ -86,7 +86,8 @@ suite('clients in JavaScript', () => {
         await first.endAsync()
         const publisher = await connectClient(t, hub, kind)
         const count = 250
-        for (let i = 0; i < count; i++) await publisher.publishAsync(`${area}/kept`, `${i}`, { qos: i % 2 === 0 ? 1 : 2 })
+        for (let i = 0; i < count; i++)
+          await publisher.publishAsync(`${area}/kept`, `${i}`, { qos: i % 2 === 0 ? 1 : 2 })
 
         const elsewhere = CLIENT_KINDS[(CLIENT_KINDS.indexOf(kind) + 1) % CLIENT_KINDS.length]
         assert.ok(elsewhere !== undefined)
@@ -105,9 +106,9 @@ suite('clients in JavaScript', () => {
       test('who takes over an identifier ends the connection before', async t => {
         const clientId = `taken-${area.slice(2)}`
         const first = await connectClient(t, hub, kind, { clientId })
-        const closed = once(first, 'close')
+        const firstClosed = closed(first)
         const second = await connectClient(t, hub, kind, { clientId })
-        await closed
+        await firstClosed
         const inbox = new Inbox(second)
         await second.subscribeAsync(`${area}/taken`, { qos: 1 })
         await fence(second, inbox, `${area}/taken`)
@@ -119,13 +120,13 @@ suite('clients in JavaScript', () => {
           (error: Error & { code?: number }) => error.code === 4,
         )
         const client = await connectClient(t, hub, kind)
-        const answers = await client.subscribeAsync({ 'secret/x': { qos: 1 }, [`${area}/open`]: { qos: 1 } }).catch(
-          (error: Error) => error,
-        )
+        const answers = await client
+          .subscribeAsync({ 'secret/x': { qos: 1 }, [`${area}/open`]: { qos: 1 } })
+          .catch((error: Error) => error)
         assert.ok(answers instanceof Error)
-        const closed = once(client, 'close')
+        const cut = closed(client)
         client.publish('secret/x', 'x')
-        await closed
+        await cut
       })
     })
   }
@@ -151,7 +152,10 @@ suite('clients in JavaScript known by certificate', () => {
 
         await assert.rejects(connectClient(t, hub, kind, login), (error: Error & { code?: number }) => error.code === 4)
         const impostor = { username: ACCOUNT.username, password: undefined } as unknown as { username: string }
-        await assert.rejects(connectClient(t, hub, kind, { ...impostor, showCertificate: true }), `${kind.name}: password needed`)
+        await assert.rejects(
+          connectClient(t, hub, kind, { ...impostor, showCertificate: true }),
+          `${kind.name}: password needed`,
+        )
         const both = await connectClient(t, hub, kind, { showCertificate: true })
         await both.endAsync()
       }

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { after, before, suite, test } from 'node:test'
 import { type ClientHub, startClientHub } from '../support/client-hub.ts'
-import { CLIENT_KINDS, connectClient, Inbox } from '../support/js-clients.ts'
+import { CLIENT_KINDS, closed, connectClient, Inbox } from '../support/js-clients.ts'
 
 const MESSAGES = 2000
 /**
@@ -43,7 +42,7 @@ suite(`${MESSAGES} messages of 0 B to 32 KiB`, () => {
         const inbox = new Inbox(subscriber)
         await subscriber.subscribeAsync(topic, { qos })
         const publisher = await connectClient(t, hub, kind)
-        const cut = once(publisher, 'close').then(() => {
+        const cut = closed(publisher).then(() => {
           if (inbox.arrivals.length < MESSAGES) throw new Error('the publisher lost its connection')
         })
         const inFlight = kind.isOld ? IN_FLIGHT_OF_OLD : IN_FLIGHT[qos]

@@ -84,10 +84,7 @@ function assertSame(actual: readonly Buffer[], expected: readonly Buffer[]): voi
   assert.ok(Buffer.concat(actual).equals(Buffer.concat(expected)), 'other bytes')
 }
 
-const stops = fc.oneof(
-  fc.constant([]),
-  fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 3 }),
-)
+const stops = fc.oneof(fc.constant([]), fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 3 }))
 
 test('a stream gives the packets that mqtt-packet finds in it, wherever it is cut and whenever the sink says stop', () => {
   fc.assert(

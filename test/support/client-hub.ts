@@ -42,7 +42,10 @@ const TRANSPORTS: readonly Transport[] = ['tcp', 'tls', 'ws', 'wss']
  * A hub on all four transports with one principal for each way to be known, all of them permitted everything but
  * `secret/#`. Client certificates are verified when clients show one.
  */
-export async function startClientHub(identity: Identity = 'username', more: readonly string[] = []): Promise<ClientHub> {
+export async function startClientHub(
+  identity: Identity = 'username',
+  more: readonly string[] = [],
+): Promise<ClientHub> {
   const certificates = await makeTestCertificates([CERTIFICATE])
   const directory = mkdtempSync(join(tmpdir(), 'openedge-clients-'))
   const remove = (): void => {
@@ -64,8 +67,7 @@ export async function startClientHub(identity: Identity = 'username', more: read
   try {
     const { config } = parseHubConfig(yaml, { file: 'service.yml', env: {} })
     const { hub, urls, close } = await startHub({ config })
-    const port = (transport: Transport): number =>
-      Number(new URL(urls[TRANSPORTS.indexOf(transport)] as string).port)
+    const port = (transport: Transport): number => Number(new URL(urls[TRANSPORTS.indexOf(transport)] as string).port)
     const files = {
       ca: inDir('ca.pem'),
       cert: inDir(`${CERTIFICATE.commonName}.pem`),

@@ -108,9 +108,18 @@ export class HubProcess {
 }
 
 async function ask(child: ChildProcess): Promise<HubFigures> {
-  const answer = once(child, 'message')
-  child.send('figures')
-  return ((await answer) as [HubFigures])[0]
+  assert.ok(child.connected, 'the hub has ended')
+  const over = new AbortController()
+  const { signal } = over
+  try {
+    const answer = Promise.race([once(child, 'message', { signal }), once(child, 'exit', { signal })])
+    child.send('figures')
+    const [figures] = (await answer) as unknown[]
+    assert.ok(typeof figures === 'object' && figures !== null, 'the hub has ended')
+    return figures as HubFigures
+  } finally {
+    over.abort()
+  }
 }
 
 /**

@@ -12,8 +12,16 @@ export interface ClientKind {
 }
 
 export const CLIENT_KINDS: readonly ClientKind[] = [
-  ...(['tcp', 'tls', 'ws', 'wss'] as const).map(transport => ({ name: `MQTT.js over ${transport}`, transport, isOld: false })),
-  ...(['ws', 'wss'] as const).map(transport => ({ name: `websocket-stream over ${transport}`, transport, isOld: true })),
+  ...(['tcp', 'tls', 'ws', 'wss'] as const).map(transport => ({
+    name: `MQTT.js over ${transport}`,
+    transport,
+    isOld: false,
+  })),
+  ...(['ws', 'wss'] as const).map(transport => ({
+    name: `websocket-stream over ${transport}`,
+    transport,
+    isOld: true,
+  })),
 ]
 
 /** A certificate to show, or null; and the options of MQTT.js. */
@@ -52,11 +60,18 @@ export function openClient(
 }
 
 /** Waits for CONNACK. Fails when it refuses. */
-export async function connected(client: MqttClient): Promise<IConnackPacket> {
-  return await new Promise((resolve, reject) => {
+export function connected(client: MqttClient): Promise<IConnackPacket> {
+  return new Promise((resolve, reject) => {
     client.once('connect', resolve)
     client.on('error', reject) // stays: later ones change nothing
     client.once('close', () => reject(new Error('closed before it was connected')))
+  })
+}
+
+/** Waits until the connection has ended. */
+export function closed(client: MqttClient): Promise<void> {
+  return new Promise(resolve => {
+    client.once('close', resolve)
   })
 }
 

@@ -68,7 +68,7 @@ export const validPacket: fc.Arbitrary<Buffer> = fc
 
 /** Where to cut a stream: sizes of pieces, used over and over. */
 export const cuts: fc.Arbitrary<number[]> = fc.oneof(
-  fc.constant([1]),
+  fc.constant<number[]>([1]),
   fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 10 }),
   fc.array(fc.integer({ min: 1, max: 20_000 }), { minLength: 1, maxLength: 4 }),
 )

@@ -17,8 +17,10 @@ export async function admit(client: Client): Promise<void> {
   client.session = session
   if (client.will !== null && !client.closed) await hub.link?.putWill(client, client.will)
   if (present && !client.closed) await recheckSubscriptions(client, session)
+  session.principal = client.principal
   if (client.closed || hub.closed) return
   hub.register(client)
+  if (client.closed) return // a listener ended it
   client.welcome(session, present)
   const { address, transport } = client.peer
   hub.log.info({ clientId: id, principal: client.principal.name, address, transport }, 'client.connected')

@@ -102,7 +102,7 @@ const REASONS = [
 function isAllowedClientId(client: Client, clientId: string): boolean {
   if (clientId === '') return true // the server makes one [MQTT-3.1.3-6]
   const { clientIdCharset, clientIdLength } = client.hub.state.settings
-  if (clientId.length > clientIdLength) return false
+  if (Buffer.byteLength(clientId) > clientIdLength) return false
   return clientIdCharset === 'any' || OPENEDGE_CLIENT_ID.test(clientId)
 }
 

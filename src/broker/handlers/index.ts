@@ -17,8 +17,8 @@ import {
 } from '../wire.ts'
 import { handleAcknowledgement } from './acknowledgements.ts'
 import { handleConnect, refuseConnect } from './connect.ts'
-import { handleSubscribe } from './subscribe.ts'
-import { handleUnsubscribe } from './unsubscribe.ts'
+import { applySubscribe } from './subscribe.ts'
+import { applyUnsubscribe } from './unsubscribe.ts'
 
 /**
  * Handles one whole packet that is no PUBLISH: acknowledgements in place, the others decoded by mqtt-packet after
@@ -28,6 +28,7 @@ export function handlePacket(client: Client, chunk: Buffer, start: number, body:
   const type = (chunk[start] as number) >> 4
   const verdict = guardPacket(chunk, start, body, end)
   if (verdict === 'bad-protocol-level') {
+    if (client.connecting || client.connected) return refuse(client, 'second CONNECT [MQTT-3.1.0-2]')
     return client.wait(refuseConnect(client, 1, 'unacceptable protocol version')) // [MQTT-3.1.2-2]
   }
   if (verdict !== 'ok') return refuse(client, verdict.problem)
@@ -55,8 +56,8 @@ export function handlePacket(client: Client, chunk: Buffer, start: number, body:
   }
   const packet = decode(chunk.subarray(start, end))
   if (packet instanceof Error) return refuse(client, packet.message)
-  if (packet.cmd === 'subscribe') return client.wait(handleSubscribe(client, packet))
-  if (packet.cmd === 'unsubscribe') return client.wait(handleUnsubscribe(client, packet))
+  if (packet.cmd === 'subscribe') return client.wait(applySubscribe(client, packet))
+  if (packet.cmd === 'unsubscribe') return client.wait(applyUnsubscribe(client, packet))
   if (client.connecting || client.connected) {
     client.fail(new MisplacedPacket('second CONNECT [MQTT-3.1.0-2]', packet))
     return false

@@ -16,10 +16,7 @@ export interface SubscribeRequest {
 
 /** The SUBACK return code of a refused filter, section 3.9.3. */
 const FAILURE = 128
-
-export async function handleSubscribe(client: Client, packet: SubscribeRequest): Promise<void> {
-  await applySubscribe(client, packet)
-}
+const MANY_RETAINED = 1000
 
 /** Checks, registers and answers each filter in its place, then sends the retained messages. */
 export async function applySubscribe(client: Client, request: SubscribeRequest): Promise<void> {
@@ -27,11 +24,14 @@ export async function applySubscribe(client: Client, request: SubscribeRequest):
   if (session === null) return
   const codes: number[] = []
   const accepted: Subscription[] = []
+  const filters = new Set(session.subscriptions.keys())
   for (const asked of request.subscriptions) {
-    const granted = await grant(client, session, asked)
+    const granted = await grant(client, filters, asked)
     if (client.closed) return
     codes.push(granted === null ? FAILURE : granted.qos)
-    if (granted !== null) accepted.push(granted)
+    if (granted === null) continue
+    accepted.push(granted)
+    filters.add(granted.topic)
   }
   const hub = client.hub
   if (!session.clean && accepted.length > 0 && hub.link !== null)
@@ -47,11 +47,11 @@ export async function applySubscribe(client: Client, request: SubscribeRequest):
 }
 
 /** The subscription as granted, or null. What the hook throws or calls back with ends the connection. */
-async function grant(client: Client, session: Session, asked: Subscription): Promise<Subscription | null> {
+async function grant(client: Client, held: ReadonlySet<string>, asked: Subscription): Promise<Subscription | null> {
   const hub = client.hub
-  const refused = refusal(client, session, asked.topic)
+  const refused = refusal(client, held, asked.topic)
   if (refused !== null) {
-    hub.log.debug({ clientId: client.id, filter: asked.topic, reason: refused }, 'subscribe.refused')
+    hub.clientLog.debug(client, 'subscribe.refused', { filter: asked.topic, reason: refused })
     return null
   }
   const answer = await ask<Subscription | null>(done => hub.authorizeSubscribe(client.face, { ...asked }, done))
@@ -60,7 +60,7 @@ async function grant(client: Client, session: Session, asked: Subscription): Pro
   return { ...answer, qos: Math.min(answer.qos, 2) as Subscription['qos'] }
 }
 
-function refusal(client: Client, session: Session, filter: string): string | null {
+function refusal(client: Client, held: ReadonlySet<string>, filter: string): string | null {
   const { topic: limits, closeOnInvalidFilter, filters } = client.hub.state.settings
   const problem = topicFilterProblem(filter, limits)
   if (problem !== null) {
@@ -69,8 +69,7 @@ function refusal(client: Client, session: Session, filter: string): string | nul
     return text
   }
   if (!client.principal.maySubscribe(filter)) return `subscribe topic (${filter}) not permitted`
-  if (session.subscriptions.size >= filters && !session.subscriptions.has(filter))
-    return `more than ${filters} filters of one client (limits.filters)`
+  if (held.size >= filters && !held.has(filter)) return `more than ${filters} filters of one client (limits.filters)`
   return null
 }
 
@@ -102,15 +101,12 @@ async function sendRetained(client: Client, session: Session, accepted: Subscrip
     }
     return
   }
-  if (accepted.length === 1) {
-    const { topic, qos } = accepted[0] as Subscription
-    hub.retained.match(topic, message => session.deliverRetained(message, Math.min(message.qos, qos)))
-    return
-  }
   const found = new Map<Message, number>()
   for (const { topic, qos } of accepted)
     hub.retained.match(topic, message => found.set(message, Math.max(found.get(message) ?? 0, qos)))
   for (const [message, qos] of found) session.deliverRetained(message, Math.min(message.qos, qos))
+  // The next SUBSCRIBE of a client that asks for everything again and again lets others go first.
+  if (found.size > MANY_RETAINED) await new Promise(resolve => setImmediate(resolve))
 }
 
 /** Of several entries with one filter the last counts [MQTT-3.8.4-3]. */
@@ -136,7 +132,8 @@ export async function recheckSubscriptions(client: Client, session: Session): Pr
     hub.sessions.unsubscribe(session, filter)
     if (hub.link !== null) await hub.link.unsubscribed(client, [filter])
   }
-  if (revoked === 0) return
+  const isAnother = session.principal !== null && session.principal !== client.principal
+  if (revoked === 0 && !isAnother) return
   const filters = [...session.subscriptions.keys()]
   session.keepOnly(topic => filters.some(filter => filterMatches(filter, topic)))
 }

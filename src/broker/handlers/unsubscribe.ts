@@ -8,10 +8,6 @@ export interface UnsubscribeRequest {
   unsubscriptions: string[]
 }
 
-export async function handleUnsubscribe(client: Client, packet: UnsubscribeRequest): Promise<void> {
-  await applyUnsubscribe(client, packet)
-}
-
 /** Ends the subscriptions with exactly these filters [MQTT-3.10.4-1]; a filter that is not held is no error. */
 export async function applyUnsubscribe(client: Client, request: UnsubscribeRequest): Promise<void> {
   const session = client.session

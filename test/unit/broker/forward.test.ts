@@ -32,7 +32,7 @@ for (const qos of [0, 1]) {
     client.send(Buffer.concat(packets))
     const answers = (await client.everything()).filter(({ type }) => type === 'publish') as PacketOf<'publish'>[]
     assert.deepEqual(
-      answers.map(({ topic, payload }) => `${topic} ${payload}`),
+      answers.map(({ topic, payload }) => `${topic} ${payload.toString()}`),
       ['shown 2', 'shown 4'],
     )
     assert.equal(asked.length, 5)

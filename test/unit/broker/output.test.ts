@@ -53,7 +53,7 @@ const size = fc.oneof(
 
 /** Appended pieces come from a few sources, often one behind the other, as packets in one chunk do. */
 const step = fc.oneof(
-  fc.record({ do: fc.constant('append' as const), size, again: fc.boolean(), copy: fc.boolean() }),
+  fc.record({ do: fc.constant('append' as const), size, again: fc.boolean(), gap: fc.nat(1), copy: fc.boolean() }),
   fc.record({ do: fc.constant('reserve' as const), size: size.map(length => Math.max(length, 1)) }),
   fc.record({ do: fc.constant('acknowledge' as const), id: fc.integer({ min: 1, max: 65_535 }) }),
   fc.record({
@@ -93,7 +93,7 @@ suite('the output of a connection', () => {
           const stream = new FakeStream()
           const expected: Buffer[] = []
           let sizeNow = 0
-          let source = Buffer.alloc(0)
+          let source: Buffer = Buffer.alloc(0)
           let at = 0
           for (const [i, each] of steps.entries()) {
             if (each.do === 'write') {
@@ -111,8 +111,9 @@ suite('the output of a connection', () => {
             const length = output.size
             assert.equal(length, sizeNow)
             if (each.do === 'append') {
+              at += each.gap
               if (!each.again || at + each.size > source.length) {
-                source = bytesOf(each.size + 200, i)
+                source = bytesOf(each.size + 10_000, i)
                 at = 0
               }
               output.append(source, at, at + each.size, each.copy)
