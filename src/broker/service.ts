@@ -40,7 +40,7 @@ export class HubService implements Service {
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    const { certificate, limits, listen, message } = this.#config
+    const { anonymous, certificate, limits, listen, message } = this.#config
     const hub = await createHub({ config: this.#config, log: this.#log })
     try {
       const tls = readTlsMaterial(certificate, this.#baseDir)
@@ -51,8 +51,10 @@ export class HubService implements Service {
             hub.accept(stream, peer, request)
           },
           maxConnections: () => hub.connections < limits.connections,
-          // A client that is not known yet may fill one frame; several packets in one are usual.
-          maxFrameBytes: Math.max(4 * message.maxBytes, 65_536),
+          // Old clients put all that waits into one frame.
+          maxFrameBytes: Math.max(4 * message.maxBytes, 1_048_576),
+          // Where no password is asked a browser would vouch for any page it shows.
+          checkOrigin: anonymous !== null || certificate.identity !== 'username',
           log: this.#log,
           ...(tls !== undefined && { tls }),
         },

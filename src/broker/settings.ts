@@ -89,6 +89,7 @@ export function settingsOf(config: HubConfig): Settings {
     dollarTopics: limits.topicDollar === 'allow',
     maxPacketBytes: message.maxBytes,
     clientIdLength: limits.clientIdLength,
+    inboundQos2: 0, // packet identifiers bound them to 65,535, and MQTT 3.1.1 knows no other limit
     clientIdLengthOf31: 65_535, // OpenEdge makes no difference; clientid.length holds for all
     clientIdCharset: limits.clientIdCharset,
     packetsBeforeConnect: limits.packetsBeforeConnect,

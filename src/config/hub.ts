@@ -12,7 +12,7 @@ const hubKind: FileKind<typeof hubSchema> = {
     ['id', OLDER],
     ['console', OLDER],
     ['persist', OLDER],
-    ['status', `${OLDER}; metrics.report.interval says how often figures are reported`],
+    ['status', OLDER],
     ['hub', 'services log in to the hub with it, and this is the hub'],
     ['logger.console', OLDER],
     ['logger.name', OLDER],

@@ -95,20 +95,20 @@ suite('topic filters', options, () => {
 })
 
 suite('connections that do not get on', options, () => {
-  const announced = 200 * MIB
-  const length = Buffer.from([
-    (announced % 128) | 128,
-    (Math.floor(announced / 128) % 128) | 128,
-    (Math.floor(announced / 16_384) % 128) | 128,
-    Math.floor(announced / 2_097_152),
-  ])
+  const lengthOf = (announced: number): Buffer =>
+    Buffer.from([
+      (announced % 128) | 128,
+      (Math.floor(announced / 128) % 128) | 128,
+      (Math.floor(announced / 16_384) % 128) | 128,
+      Math.floor(announced / 2_097_152),
+    ])
   const connectPacket = connect({ clientId: 'slow' })
   const cases: { name: string; bytes: Buffer; everyMs: number }[] = [
     { name: 'send nothing', bytes: Buffer.alloc(0), everyMs: 0 },
     { name: 'send a byte now and then', bytes: connectPacket, everyMs: 400 },
     {
       name: 'announce a large CONNECT and send a part',
-      bytes: Buffer.concat([Buffer.from([0x10]), length]),
+      bytes: Buffer.concat([Buffer.from([0x10]), lengthOf(300_000)]),
       everyMs: 1,
     },
   ]
@@ -137,12 +137,26 @@ suite('connections that do not get on', options, () => {
     })
   }
 
+  test('1,000 that announce a CONNECT larger than any there is are closed at once', async t => {
+    const hub = await HubProcess.start(t, 'message: { length: { max: 255m } }')
+    const sockets = await Promise.all(Array.from({ length: 1000 }, () => hub.open(t)))
+    hub.resetPeak()
+    const before = hub.rss
+    for (const socket of sockets) {
+      socket.resume()
+      socket.write(Buffer.concat([Buffer.from([0x10]), lengthOf(200 * MIB), Buffer.alloc(KIB)]))
+    }
+    await hub.until('all are closed', ({ connections }) => connections === 0, 5000)
+    assert.ok(hub.peak - before < 48 * MIB, mib(hub.peak - before))
+  })
+
   test('100 clients that announce 200 MiB each and send 64 KiB of it take what they sent', async t => {
     const hub = await HubProcess.start(t, 'message: { length: { max: 255m } }')
     const clients = await Promise.all(Array.from({ length: 100 }, (_, i) => client(t, hub, `c${i}`)))
     hub.resetPeak()
     const before = hub.rss
-    for (const socket of clients) socket.write(Buffer.concat([Buffer.from([0x30]), length, Buffer.alloc(64 * KIB)]))
+    for (const socket of clients)
+      socket.write(Buffer.concat([Buffer.from([0x30]), lengthOf(200 * MIB), Buffer.alloc(64 * KIB)]))
     await sleep(1000)
     const grown = hub.peak - before
     t.diagnostic(`at most ${mib(grown)} more`)

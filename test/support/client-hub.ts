@@ -9,7 +9,7 @@ import type { Cleanup, Transport } from './raw-client.ts'
 export type Identity = 'username' | 'cn' | 'san'
 
 /** The client certificate that tests show, and the principal without password that it stands for. */
-export const CERTIFICATE = {
+const CERTIFICATE = {
   commonName: 'line-1',
   alternativeNames: ['unit7.example', 'urn:device:7'],
 } as const
@@ -39,8 +39,8 @@ const SCHEMES: Readonly<Record<Transport, string>> = { tcp: 'mqtt', tls: 'mqtts'
 const TRANSPORTS: readonly Transport[] = ['tcp', 'tls', 'ws', 'wss']
 
 /**
- * A hub on all four transports with one principal for each way to be known, all of them permitted everything but
- * `secret/#`. Client certificates are verified when clients show one.
+ * A hub on all four transports with one principal for each way to be known, all of them permitted
+ * `t/#` only. Client certificates are verified when clients show one.
  */
 export async function startClientHub(
   identity: Identity = 'username',

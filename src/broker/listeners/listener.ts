@@ -28,6 +28,12 @@ export interface ListenerOptions {
   readonly handshakeTimeoutMs?: number
   /** How many sockets may be in their handshakes at once; more are refused. Default 1024. */
   readonly maxHandshakes?: number
+  /**
+   * Refuses WebSockets that a browser opens for a web page of another host, by 403: for a hub where being able to
+   * connect, or the certificate in the browser, is all that it takes. Devices, which send no `Origin`, are accepted
+   * either way. Default false.
+   */
+  readonly checkOrigin?: boolean
 }
 
 /**

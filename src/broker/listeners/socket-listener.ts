@@ -1,8 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { addressGroup } from '../../auth/index.ts'
 import { GatewayError, type Logger, messageOf } from '../../common/index.ts'
 import type { ListenAddress } from '../../config/index.ts'
+import { Repeats } from '../repeats.ts'
 import { bind } from './bind.ts'
 import { Burst } from './burst.ts'
 import { Handshakes } from './handshakes.ts'
@@ -28,6 +30,7 @@ export class SocketListener implements Listener {
   readonly #maxHandshakes: number
   readonly #refusals = new Burst()
   readonly #acceptFailures = new Burst()
+  readonly #failedHandshakes = new Repeats()
   #server: Server | null = null
   #url: string
   #refused = 0
@@ -132,7 +135,12 @@ export class SocketListener implements Listener {
   }
 
   readonly #onHandshakeFailed = (address: string, error: string): void => {
-    this.#log.debug({ listener: this.#url, address, error }, 'listener.handshake_failed')
+    if (!this.#log.isLevelEnabled('debug')) return
+    // By group: whoever has an IPv6 network would else have an address for each line.
+    const leftOut = this.#failedHandshakes.admit(addressGroup(address), performance.now())
+    if (leftOut === null) return
+    const fields = { listener: this.#url, address, error, ...(leftOut > 0 && { leftOut }) }
+    this.#log.debug(fields, 'listener.handshake_failed')
   }
 }
 

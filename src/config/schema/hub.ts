@@ -22,24 +22,37 @@ const queueSchema = v.pipe(
             default: 10_000,
             min: 1,
             zero: 'refused',
-            description: 'Messages of QoS 1 and 2 that wait for one session. One more, and the oldest is dropped.',
+            description: 'Messages that wait for one session. One more of QoS 1 or 2, and the oldest is dropped.',
             reload: 'hot',
           }),
           bytes: size({
-            default: '16m',
+            default: '4m',
             min: 1,
             zero: 'refused',
             description:
-              'Bytes of the messages of QoS 1 and 2 that wait for one session. More, and the oldest are dropped.',
+              'Bytes of the messages that wait for one session. More of QoS 1 or 2, and the oldest are dropped.',
             reload: 'hot',
           }),
         },
-        'Limits of the queue.',
+        'Limits of one queue.',
+      ),
+      total: block(
+        {
+          bytes: size({
+            default: '64m',
+            min: 1,
+            zero: 'refused',
+            description:
+              'Bytes of all messages that wait in memory for absent or slow clients, together. Beyond it the session that gets one more message drops its oldest.',
+            reload: 'hot',
+          }),
+        },
+        'Limits of all queues together.',
       ),
     },
     'The queue of a session: what it gets when it reads again or comes back.',
   ),
-  v.transform(({ max }) => ({ maxMessages: max.messages, maxBytes: max.bytes })),
+  v.transform(({ max, total }) => ({ maxMessages: max.messages, maxBytes: max.bytes, maxTotalBytes: total.bytes })),
 )
 
 const storageSchema = block(
@@ -47,11 +60,11 @@ const storageSchema = block(
     dir: text({
       kind: 'path',
       default: 'var/db/openedge/data',
-      description: 'Folder of what outlives a restart. Made when absent.',
+      description: 'Folder of what outlives a restart. No effect in this version, which keeps everything in memory.',
       reload: 'restart',
     }),
   },
-  'What outlives a restart.',
+  'What outlives a restart: nothing in this version.',
 )
 
 const shutdownSchema = block(
@@ -74,7 +87,8 @@ const metricsSchema = v.pipe(
           interval: duration({
             default: '1m',
             min: '1ms',
-            description: 'Time between two reports of the figures of the hub. 0 means the default.',
+            description:
+              'Time between two reports of the figures of the hub. No effect in this version, which makes no reports. 0 means the default.',
             reload: 'hot',
           }),
         },

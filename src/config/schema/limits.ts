@@ -125,7 +125,7 @@ export const limitsSchema = v.pipe(
             min: '1ms',
             zero: 'kept',
             description:
-              'Time after which a connection is closed that takes none of the bytes which wait for it. 0: never.',
+              'Time a client has to take what waits for it. One that has not by then is closed. 0: there is no limit.',
             reload: 'hot',
           }),
         },

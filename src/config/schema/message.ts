@@ -2,6 +2,12 @@ import * as v from 'valibot'
 import { block, count, duration, size } from './fields.ts'
 
 const ZERO = '0 means the default.'
+// For the keys that size what lies between the stages of OpenEdge.
+const NO_BUFFER =
+  'Accepted for compatibility, without effect: the hub has no such buffer, it routes and acknowledges within a turn.'
+const NO_BATCH =
+  'Accepted for compatibility, without effect: the hub has no such batch, it routes and acknowledges within a turn.'
+const NOTHING_STORED = 'No effect in this version, which keeps messages in memory until they are delivered or dropped.'
 
 function bufferSize(fallback: number, description: string, max?: number) {
   const limits = max === undefined ? {} : { max }
@@ -36,13 +42,13 @@ const cleanup = block(
       default: '48h',
       min: '1ms',
       max: '876000h',
-      description: `Age at which a stored message is deleted, acknowledged or not. ${ZERO}`,
+      description: `Age at which a stored message is deleted, acknowledged or not. ${NOTHING_STORED} ${ZERO}`,
       reload: 'restart',
     }),
     interval: duration({
       default: '1m',
       min: '1ms',
-      description: `Time between two searches for messages to delete. ${ZERO}`,
+      description: `Time between two searches for messages to delete. ${NOTHING_STORED} ${ZERO}`,
       reload: 'restart',
     }),
   },
@@ -51,11 +57,11 @@ const cleanup = block(
 
 const ingress = block(
   {
-    qos0: block({ buffer: bufferSize(10_000, 'QoS 0 messages that wait to be routed.') }, 'QoS 0.'),
+    qos0: block({ buffer: bufferSize(10_000, NO_BUFFER) }, 'QoS 0.'),
     qos1: block(
       {
-        buffer: bufferSize(100, 'QoS 1 messages that wait to be stored.'),
-        batch: batchMax(50, 'QoS 1 messages that are stored at once.'),
+        buffer: bufferSize(100, NO_BUFFER),
+        batch: batchMax(50, NO_BATCH),
         cleanup,
       },
       'QoS 1.',
@@ -76,10 +82,10 @@ const egress = block(
       {
         buffer: bufferSize(
           100,
-          'Messages of QoS 1 or 2 that are sent to one session and not acknowledged yet.',
+          'Messages of QoS 1 or 2 that may be sent to one session and not acknowledged yet; two more than this, as with OpenEdge.',
           65_535,
         ),
-        batch: batchMax(50, 'Stored messages that are read at once.', 10_000),
+        batch: batchMax(50, NO_BATCH, 10_000),
         retry: block(
           {
             interval: duration({
@@ -100,8 +106,8 @@ const egress = block(
 
 const offset = block(
   {
-    buffer: bufferSize(10_000, 'Acknowledgements that wait to be stored.'),
-    batch: batchMax(100, 'Acknowledgements that are stored at once.'),
+    buffer: bufferSize(10_000, NO_BUFFER),
+    batch: batchMax(100, NO_BATCH),
   },
   'How far each session has acknowledged.',
 )

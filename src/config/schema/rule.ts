@@ -38,7 +38,7 @@ export const ruleSchema = v.nullish(v.object({ source, target }, wrongBlock), {}
 export const rulesSchema = list(ruleSchema, {
   kind: 'list',
   description:
-    'Rules of the router: a message whose topic matches the source is also published to the target. Rules may follow each other but not in a circle, and each pair of source and target may occur once.',
+    'Rules of the router: a message whose topic matches the source is also published to the target. Rules may follow each other but not in a circle, and each pair of source and target may occur once. No effect in this version: rules are checked but not run.',
   reload: 'hot',
 })
 

@@ -25,6 +25,32 @@ test('the reference page has every key, with its default and how it is reloaded'
   assert.ok(rows.some(row => row.startsWith('| `message.egress.qos1.retry.interval` | duration | `20s` |')))
 })
 
+test('the reference page says which keys have no effect', () => {
+  const rows = referencePage()
+    .split('\n')
+    .filter(line => /^\| .*(?:[Nn]o|without) effect/.test(line))
+  assert.deepEqual(
+    rows.map(row => row.split('`')[1]),
+    [
+      'subscriptions',
+      'message.ingress.qos0.buffer.size',
+      'message.ingress.qos1.buffer.size',
+      'message.ingress.qos1.batch.max',
+      'message.ingress.qos1.cleanup.retention',
+      'message.ingress.qos1.cleanup.interval',
+      'message.egress.qos1.batch.max',
+      'message.offset.buffer.size',
+      'message.offset.batch.max',
+      'storage.dir',
+      'metrics.report.interval',
+    ],
+  )
+  const guide = readFileSync(join(root, 'docs/configuration.md'), 'utf8')
+  for (const key of ['subscriptions', 'storage.dir', 'message.ingress', 'message.offset', 'metrics.report.interval']) {
+    assert.match(guide, new RegExp(`^\\| .*\`${key}\`.* \\| .{10,} \\|$`, 'm'))
+  }
+})
+
 for (const name of readdirSync(join(root, 'examples'))) {
   const folder = join(root, 'examples', name)
   if (!existsSync(join(folder, 'service.yml'))) continue

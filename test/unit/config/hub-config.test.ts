@@ -53,7 +53,7 @@ test('an empty file means the defaults of OpenEdge', () => {
       egress: { qos0BufferSize: 10_000, qos1BufferSize: 100, qos1BatchMax: 50, qos1RetryIntervalMs: 20_000 },
       offset: { bufferSize: 10_000, batchMax: 100 },
     },
-    queue: { maxMessages: 10_000, maxBytes: 16_777_216 },
+    queue: { maxMessages: 10_000, maxBytes: 4_194_304, maxTotalBytes: 67_108_864 },
     storage: { dir: 'var/db/openedge/data' },
     shutdownTimeoutMs: 600_000,
     metrics: { reportIntervalMs: 60_000 },
@@ -117,10 +117,28 @@ limits:
   assert.equal(limits.retainedBytes, 0)
   assert.equal(limits.drainTimeoutMs, 0)
   assert.deepEqual(
-    problems('limits: {connections: 0, filters: 0, connect: {timeout: 0}}\nqueue: {max: {messages: 0, bytes: 0}}')
-      .length,
-    5,
+    problems(
+      'limits: {connections: 0, filters: 0, connect: {timeout: 0}}\nqueue: {max: {messages: 0, bytes: 0}, total: {bytes: 0}}',
+    ).length,
+    6,
   )
+})
+
+test('the limits of queues, of one and of all together', () => {
+  assert.deepEqual(load('queue: {max: {messages: 5, bytes: 1k}, total: {bytes: 32m}}').queue, {
+    maxMessages: 5,
+    maxBytes: 1024,
+    maxTotalBytes: 33_554_432,
+  })
+  assert.deepEqual(load('queue: {total: {bytes: 1}}').queue, { ...defaultHubConfig().queue, maxTotalBytes: 1 })
+  assert.deepEqual(
+    problems('queue:\n  total: {bytes: 0}').map(line => line.replace(/must.*/, '')),
+    ['2:18: queue.total.bytes: '],
+  )
+  assert.equal(problems('queue: {total: {bytes: -1}}').length, 1)
+  assert.deepEqual(warnings("listen: ['unix:///s']\nanonymous: {}\nqueue: {total: {byte: 1}}"), [
+    '3:17: queue.total.byte: is no known key; did you mean bytes?',
+  ])
 })
 
 test('durations, sizes and numbers', () => {
