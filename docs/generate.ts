@@ -26,7 +26,8 @@ This page and [hub.schema.json](hub.schema.json), which editors can check a file
   What is put in is never read as YAML. A variable that is not set and has no default is an error. \`$\${\` is a literal \`\${\`.
 - **Paths** start from the working directory of the hub.
 - A key that is not known is a warning, and under \`openedge check\` an error. A key that occurs twice is an error.
-- **Reload** says whether a changed value can be taken over by a running hub (\`hot\`) or needs a \`restart\`.
+- **Reload** says whether a changed value will not need a restart (\`hot\`) once the hub reloads its configuration. This
+  version reads it at the start only.
 `
 
 interface Row {

@@ -3,11 +3,10 @@ export { addressGroup } from './address.ts'
 export {
   Authenticator,
   type AuthenticatorConfig,
-  type AuthenticatorOptions,
   type Credentials,
   type Verdict,
 } from './authenticator.ts'
 export type { PeerIdentity } from './identity.ts'
-export { hashPassword, type ScryptCost } from './password.ts'
+export { hashPassword } from './password.ts'
 export { Principal, type PrincipalSource } from './principal.ts'
 export { Throttle, type ThrottleOptions } from './throttle.ts'

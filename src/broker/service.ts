@@ -54,7 +54,7 @@ export class HubService implements Service {
           // Old clients put all that waits into one frame.
           maxFrameBytes: Math.max(4 * message.maxBytes, 1_048_576),
           // Where no password is asked a browser would vouch for any page it shows.
-          checkOrigin: anonymous !== null || certificate.identity !== 'username',
+          checkOrigin: anonymous !== null || certificate.ca !== '',
           log: this.#log,
           ...(tls !== undefined && { tls }),
         },

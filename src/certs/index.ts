@@ -1,2 +1,2 @@
-export { type MadeCertificates, makeCertificates } from './make.ts'
-export type { CertificatesRequest, SubjectRequest } from './plan.ts'
+export { makeCertificates } from './make.ts'
+export type { SubjectRequest } from './plan.ts'

@@ -16,7 +16,7 @@ const FILE = /^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$/
 const MAX_VALUE = 255
 
 /** The type of an alternative name as people write it: without one. Throws `ERR_CERTS_BAD_NAME`. */
-export function alternativeNameOf(text: string): AlternativeName {
+function alternativeNameOf(text: string): AlternativeName {
   if (text.length <= MAX_VALUE) {
     if (isIP(text) !== 0 && !text.includes('%')) return { type: 'ip', value: plainIp(text) }
     if (DNS.test(text) && !looksLikeIp(text)) return { type: 'dns', value: text }

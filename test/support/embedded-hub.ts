@@ -3,10 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import net from 'node:net'
 import { duplexPair } from 'node:stream'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { createHub, type Hub, type HubOptions } from '../../src/broker/index.ts'
-import type { Logger } from '../../src/common/index.ts'
 import { type HubConfig, parseHubConfig } from '../../src/config/index.ts'
 import { OPEN_TO_ALL } from './hub.ts'
 import { type ConnectOptions, type Packet, PacketDecoder } from './packets.ts'
@@ -65,7 +62,12 @@ export async function embedHub(t: Cleanup, options: HubOptions = {}): Promise<Em
     })
     far.on('error', () => {})
     far.on('end', () => far.end())
-    far.on('close', () => client.events.onClose())
+    // As with a socket, one end that is cut cuts the other.
+    near.on('close', () => far.destroy())
+    far.on('close', () => {
+      near.destroy()
+      client.events.onClose()
+    })
     const socket = far as net.Socket // pause and resume are those of any stream
     client.attach({ write: bytes => far.write(bytes), destroy: () => far.destroy(), socket })
     if (address === undefined) hub.handle(near)
@@ -103,47 +105,6 @@ export async function until(condition: () => boolean, what: string, timeoutMs = 
 /** Lets everything go on that needs no time. */
 export async function turns(count = 5): Promise<void> {
   for (let i = 0; i < count; i++) await new Promise(resolve => setImmediate(resolve))
-}
-
-/** Bytes that are in use once the garbage is gone, buffers included. */
-export async function bytesHeld(): Promise<number> {
-  await collectGarbage()
-  const { heapUsed, arrayBuffers } = process.memoryUsage()
-  return heapUsed + arrayBuffers
-}
-
-export async function collectGarbage(): Promise<void> {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  for (let i = 0; i < 3; i++) {
-    collect()
-    await new Promise(resolve => setTimeout(resolve, 5)) // buffers are freed a little later
-  }
-}
-
-export interface LogLine {
-  readonly level: string
-  readonly event: string
-  readonly fields: object
-}
-
-/** A logger of all levels that keeps its lines. */
-export function keepLog(): { log: Logger; lines: LogLine[] } {
-  const lines: LogLine[] = []
-  const at =
-    (level: string) =>
-    (fields: object | string, event?: string): void => {
-      lines.push(typeof fields === 'string' ? { level, event: fields, fields: {} } : { level, event: event ?? '', fields })
-    }
-  const log = {
-    fatal: at('fatal'),
-    error: at('error'),
-    warn: at('warn'),
-    info: at('info'),
-    debug: at('debug'),
-    isLevelEnabled: () => true,
-  }
-  return { log, lines }
 }
 
 /** Payloads of the messages among some packets. */
