@@ -1,7 +1,7 @@
 /** First chunk of a turn: enough for a handful of packets, cheap when a thousand connections answer at once. */
 export const SMALL_CHUNK = 4096
 /** What busy connections write into. */
-const LARGE_CHUNK = 65_536
+export const LARGE_CHUNK = 65_536
 
 const KEPT_SMALL = 256 // 1 MiB
 const KEPT_LARGE = 32 // 2 MiB

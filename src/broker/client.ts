@@ -226,7 +226,7 @@ export class Client extends Connection {
 
   protected onTransportEnd(error: Error | null): void {
     if (error !== null) this.fail(error)
-    else this.terminate('connection closed by the client', false)
+    else this.terminate('connection closed by the client', true) // it may have closed its half only
   }
 
   protected onGone(): void {
@@ -239,6 +239,14 @@ export class Client extends Connection {
 
   /** Looks at everything that has a time limit. */
   sweep(now: number): void {
+    try {
+      this.#sweep(now)
+    } catch (error) {
+      this.crashed(error)
+    }
+  }
+
+  #sweep(now: number): void {
     const { connectTimeoutMs, drainTimeoutMs, retryIntervalMs } = this.state.settings
     this.sweepEnded(now)
     if (this.closed) this.sweepClosed()
@@ -310,15 +318,15 @@ export class Client extends Connection {
     if (!hub.forwards) return message
     const packet = packetOf(message, hub)
     const { topic, payload } = packet
-    let answer: AedesPublishPacket | null | undefined
     try {
-      answer = hub.authorizeForward(this.face, packet) as AedesPublishPacket | null | undefined
+      const answer = hub.authorizeForward(this.face, packet) as AedesPublishPacket | null | undefined
+      if (answer === null || answer === undefined) return null
+      if (answer.topic === topic && answer.payload === payload) return message
+      return messageOf(answer, message.retain)
     } catch (error) {
       this.fail(error instanceof Error ? error : new Error(String(error)))
+      return null
     }
-    if (answer === null || answer === undefined) return null
-    if (answer.topic === topic && answer.payload === payload) return message
-    return messageOf(answer, message.retain)
   }
 
   get forwards(): boolean {

@@ -53,7 +53,8 @@ export abstract class Connection extends EventEmitter implements Flushable, Pack
     this.#reader = new PacketReader(this, Math.min(state.settings.maxPacketBytes, MAX_CONNECT_BYTES))
     ;(conn as Attached).client = this
     conn.allowHalfOpen = true // what came before the end is answered first; then we end it ourselves
-    conn.on('data', onData)
+    if (!state.readBuffer.attach(conn, onShared)) conn.on('data', onData)
+    else conn.resume()
     conn.on('drain', onDrain)
     conn.on('end', onEnd)
     conn.on('error', onError)
@@ -91,12 +92,22 @@ export abstract class Connection extends EventEmitter implements Flushable, Pack
     if (this.#isCut) this.output.clear()
     if (this.blocked || this.output.size === 0) return
     this.state.counters.bytesSent += this.output.size
-    if (this.output.writeTo(this.conn)) {
+    if (this.#write()) {
       if (!this.closed) this.onWritable()
     } else {
       this.blocked = true
       this.blockedSince = this.state.now
       this.pendingQos0 = 0
+    }
+  }
+
+  /** A stream that throws is the end of its own connection, not of whoever publishes to it. */
+  #write(): boolean {
+    try {
+      return this.output.writeTo(this.conn)
+    } catch (error) {
+      this.crashed(error)
+      return true
     }
   }
 
@@ -109,6 +120,7 @@ export abstract class Connection extends EventEmitter implements Flushable, Pack
   protected resumeReading(): void {
     if (this.closed || !this.#reader.isStopped) return
     this.state.isReading = true
+    this.state.isShared = false
     try {
       this.beforeRead()
       this.#reader.resume()
@@ -155,13 +167,15 @@ export abstract class Connection extends EventEmitter implements Flushable, Pack
     this.conn.destroy()
   }
 
-  receiveChunk(chunk: Buffer): void {
+  /** Reads a chunk. `isShared`: its memory is used again as soon as this returns. */
+  receiveChunk(chunk: Buffer, isShared = false): void {
     if (this.closed) return // what comes behind the end is read and thrown away, so that the peer can finish
     if (this.state.isReading || this.#late !== null) {
-      this.#readLater(chunk)
+      this.#readLater(isShared ? Buffer.from(chunk) : chunk)
       return
     }
     this.state.isReading = true
+    this.state.isShared = isShared
     try {
       this.state.tick()
       if (!this.#begun) {
@@ -236,6 +250,15 @@ function onData(this: Attached, chunk: Buffer): void {
   } catch (error) {
     this.client?.crashed(error)
   }
+}
+
+function onShared(this: Attached, length: number, buffer: Buffer): boolean {
+  try {
+    this.client?.receiveChunk(buffer.subarray(0, length), true)
+  } catch (error) {
+    this.client?.crashed(error)
+  }
+  return true
 }
 
 function onDrain(this: Attached): void {

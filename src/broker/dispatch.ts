@@ -77,7 +77,7 @@ export class Dispatch {
         this.flush()
         this.#route = route
         this.#publisher = publisher
-        run.begin(chunk, start, qos, topicLength)
+        run.begin(chunk, start, qos, topicLength, this.#state.isShared)
       }
       if (qos > 0 && chunk[topicEnd] === 0 && chunk[topicEnd + 1] === 0) return 'packet identifier is 0 [MQTT-2.3.1-1]'
       run.add(end, topicEnd)
@@ -178,6 +178,7 @@ export class Dispatch {
     counters.bytesReceived += end - start
     if (qos < 2 || publisher.receive(packetId)) {
       const message = new Message(chunk, body, payloadAt, end, qos, false)
+      if (this.#state.isShared) message.own()
       if (retain) this.#retained.store(route.topic, message.payload, qos)
       this.deliver(route, message)
     }

@@ -1,10 +1,13 @@
 import type { Duplex } from 'node:stream'
-import { type ChunkPool, SMALL_CHUNK } from './chunk-pool.ts'
+import { type ChunkPool, LARGE_CHUNK, SMALL_CHUNK } from './chunk-pool.ts'
 import type { Message } from './message.ts'
 import { copyBytes } from './wire.ts'
 
 /** From here on bytes are handed over by reference: copying them costs more than one more buffer in the write. */
 export const REFERENCE_FROM = 8192
+/** A first packet up to this size gets a few bytes of its own; most turns of most connections have no second. */
+const SNIPPET_UP_TO = 1024
+
 /**
  * What one connection has to say in this turn of the event loop, gathered so that it leaves in one write. The first
  * bytes of a turn are only referred to: when nothing follows, they are written from where they lie. An idle
@@ -40,10 +43,10 @@ export class Output {
         return
       }
       this.#settle()
-    } else if (this.chunk === null && this.#parts === null && !copy) {
-      this.#reference = source
-      this.#start = start
-      this.#end = end
+    } else if (this.chunk === null && this.#parts === null && (!copy || length <= SNIPPET_UP_TO)) {
+      this.#reference = copy ? snippet(source, start, end) : source
+      this.#start = copy ? 0 : start
+      this.#end = copy ? length : end
       return
     }
     if (copy) this.#copy(source, start, end)
@@ -153,11 +156,16 @@ export class Output {
     this.#copy(source, start, end)
   }
 
+  /** Copies, over several chunks of the pool when it is much: larger ones would be allocated each time. */
   #copy(source: Buffer, start: number, end: number): void {
-    const length = end - start
-    if (this.chunk === null || this.used + length > this.chunk.length) this.#grow(length)
-    copyBytes(source, start, end, this.chunk as Buffer, this.used)
-    this.used += length
+    for (let at = start; at < end; ) {
+      if (this.chunk === null || this.used === this.chunk.length) this.#grow(Math.min(end - at, LARGE_CHUNK))
+      const chunk = this.chunk as Buffer
+      const length = Math.min(end - at, chunk.length - this.used)
+      copyBytes(source, at, at + length, chunk, this.used)
+      this.used += length
+      at += length
+    }
   }
 
   #grow(length: number): void {
@@ -186,4 +194,11 @@ export class Output {
     if (this.used > 0) this.#parts.push(chunk.subarray(0, this.used))
     this.used = 0
   }
+}
+
+/** A copy in memory that Node.js shares among small buffers. */
+function snippet(source: Buffer, start: number, end: number): Buffer {
+  const copy = Buffer.allocUnsafe(end - start)
+  copyBytes(source, start, end, copy, 0)
+  return copy
 }

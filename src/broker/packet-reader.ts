@@ -183,7 +183,8 @@ export class PacketReader {
   }
 
   #hold(bytes: Buffer): void {
-    this.#held = this.#held === null ? bytes : Buffer.concat([this.#held, bytes])
+    // A copy in any case: the chunk may lie in shared memory.
+    this.#held = this.#held === null ? Buffer.from(bytes) : Buffer.concat([this.#held, bytes])
   }
 
   #tooLarge(length: number): void {

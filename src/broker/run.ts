@@ -20,11 +20,19 @@ export class Run {
   /** Where each packet identifier is (behind the topic at QoS 0, where none is). */
   readonly idAt = new Int32Array(MAX_RUN)
   #topicLength = 0
+  /** The packets lie in memory that the next read overwrites. */
+  #isShared = false
+  /** A copy of all packets that may be kept, made when the first is; and where it begins in the source's positions. */
+  #kept: Buffer | null = null
+  #shift = 0
   readonly #messages: (Message | null)[] = new Array<Message | null>(MAX_RUN).fill(null)
   #made = false
   #downgraded: Buffer | null = null
 
-  begin(source: Buffer, start: number, qos: number, topicLength: number): void {
+  begin(source: Buffer, start: number, qos: number, topicLength: number, isShared: boolean): void {
+    this.#isShared = isShared
+    this.#kept = null
+    this.#shift = 0
     this.source = source
     this.start = start
     this.end = start
@@ -51,10 +59,23 @@ export class Run {
     const idAt = this.idAt[i] as number
     const end = i + 1 < this.count ? (this.at[i + 1] as number) : this.end
     const payloadAt = this.qos > 0 ? idAt + 2 : idAt
-    const message = new Message(this.source, idAt - this.#topicLength - 2, payloadAt, end, this.qos, false)
+    const bytes = this.#keep()
+    const shift = this.#shift
+    const topicAt = idAt - this.#topicLength - 2 - shift
+    const message = new Message(bytes, topicAt, payloadAt - shift, end - shift, this.qos, false)
     this.#messages[i] = message
     this.#made = true
     return message
+  }
+
+  #keep(): Buffer {
+    if (!this.#isShared) return this.source
+    if (this.#kept === null) {
+      this.#kept = Buffer.allocUnsafeSlow(this.end - this.start)
+      this.source.copy(this.#kept, 0, this.start, this.end)
+      this.#shift = this.start
+    }
+    return this.#kept
   }
 
   /** The run's packets as QoS 0 packets, for receivers that were granted no more; made once. */
@@ -80,6 +101,7 @@ export class Run {
     if (this.#made) for (let i = 0; i < this.count; i++) this.#messages[i] = null
     this.#made = false
     this.#downgraded = null
+    this.#kept = null
     this.count = 0
   }
 }

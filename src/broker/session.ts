@@ -105,7 +105,7 @@ export class Session {
     } else if (receiver.blocked && receiver.pendingQos0 + run.count > this.#state.settings.qos0Buffer) {
       for (let i = 0; i < run.count; i++) this.deliver(run.message(i), 0) // as many as there is room for
     } else if (this.#admitsQos0(receiver, end - start, run.count)) {
-      receiver.output.append(source, start, end, receiver.blocked)
+      receiver.output.append(source, start, end, receiver.blocked || (this.#state.isShared && source === run.source))
       this.#written(receiver, run.count)
     }
   }

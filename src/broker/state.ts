@@ -1,6 +1,7 @@
 import { ChunkPool } from './chunk-pool.ts'
 import { Counters } from './counters.ts'
 import type { Message } from './message.ts'
+import { ReadBuffer } from './read-buffer.ts'
 import type { Session } from './session.ts'
 import type { Settings } from './settings.ts'
 
@@ -32,6 +33,9 @@ export class HubState {
   waitingBytes = 0
   /** A chunk is being read: a run may be under way. */
   isReading = false
+  /** The chunk that is being read lies in memory that the next read overwrites: what is kept of it is copied. */
+  isShared = false
+  readonly readBuffer = new ReadBuffer()
   /** How long a connection that we ended may take to close by itself. Milliseconds; the whole stop has as long. */
   lingerMs = 2000
   observer: DeliveryObserver | null = null

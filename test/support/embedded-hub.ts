@@ -17,13 +17,13 @@ type Reflex = (packet: Packet) => Uint8Array | null
 export interface EmbeddedHub {
   readonly hub: Hub
   /** Opens a TCP connection and sends nothing. */
-  open(): Promise<RawClient>
+  readonly open: () => Promise<RawClient>
   /** Opens a TCP connection and connects, which must succeed. */
-  connect(clientId: string, options?: ConnectOptions): Promise<RawClient>
+  readonly connect: (clientId: string, options?: ConnectOptions) => Promise<RawClient>
   /** As open(), with a synchronous stream of this process; `address` is where it claims to come from. */
-  openStream(options?: { reflex?: Reflex; address?: string }): RawClient
+  readonly openStream: (options?: { reflex?: Reflex; address?: string }) => RawClient
   /** As connect(), with a synchronous stream of this process. */
-  connectStream(clientId: string, reflex?: Reflex): Promise<RawClient>
+  readonly connectStream: (clientId: string, reflex?: Reflex) => Promise<RawClient>
 }
 
 /** Makes a hub that is closed when the test is over. */

@@ -55,7 +55,11 @@ suite('a hook that closes the client while its waiting messages are sent', () =>
   for (const qos of [0, 1] as const) {
     test(`a kept session subscribed with QoS ${qos} keeps them`, async t => {
       let closeAt = ''
-      const { hub, open, connect: connectAs } = await embedHub(t, {
+      const {
+        hub,
+        open,
+        connect: connectAs,
+      } = await embedHub(t, {
         settings: { window: 2 },
         authorizeForward: (client, packet) => {
           if (packet.payload.toString() === closeAt) (client as Closable).close()
@@ -93,7 +97,11 @@ suite('a hook that closes the client while its waiting messages are sent', () =>
 test('the Will of a CONNECT that is never answered is not published', async t => {
   const held: (() => void)[] = []
   let holds = false
-  const { hub, open, connect: connectAs } = await embedHub(t, {
+  const {
+    hub,
+    open,
+    connect: connectAs,
+  } = await embedHub(t, {
     authorizeSubscribe: (_client, subscription, done) => {
       if (holds && subscription.topic === 'mine') held.push(() => done(null, subscription))
       else done(null, subscription)

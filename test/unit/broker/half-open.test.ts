@@ -52,19 +52,27 @@ for (const [hook, options] of Object.entries(SLOW)) {
       await witness.quiet()
     })
 
-    test('messages of QoS 1 and the end, without DISCONNECT: all are acknowledged, then comes the Will', async t => {
+    test('messages and the end, without DISCONNECT: all messages are handled, then comes the Will', async t => {
       const { hub, open, witness } = await withWitness(t, options)
       const client = await open()
-      const packets = PAYLOADS.map((payload, i) => publish({ topic: 't', payload, qos: 1, packetId: i + 1 }))
+      const packets = PAYLOADS.map(payload => publish({ topic: 't', payload }))
       client.socket.end(Buffer.concat([connect({ clientId: 'brief', will: WILL }), ...packets]))
+      assert.deepEqual(await receive(witness, PAYLOADS.length + 1), [...PAYLOADS, WILL.payload])
+      await until(() => hub.connections === 1, 'the connection ends')
+      await witness.quiet()
+      await client.drain()
+    })
+
+    test('messages of QoS 1 and the end: all are acknowledged, for the client still listens', async t => {
+      const { open } = await withWitness(t, options)
+      const client = await open()
+      const packets = PAYLOADS.map((payload, i) => publish({ topic: 't', payload, qos: 1, packetId: i + 1 }))
+      client.socket.end(Buffer.concat([connect({ clientId: 'brief' }), ...packets]))
       const answers = await client.drain()
       assert.deepEqual(
         answers.map(({ type }) => type),
         ['connack', ...PAYLOADS.map(() => 'puback')],
       )
-      assert.deepEqual(await receive(witness, PAYLOADS.length + 1), [...PAYLOADS, WILL.payload])
-      await until(() => hub.connections === 1, 'the connection ends')
-      await witness.quiet()
     })
   })
 }

@@ -161,7 +161,9 @@ suite('a delivery that changes the subscriptions it is for', () => {
     const say = (packetId: number): Buffer => publish({ topic: 't', payload: `${packetId}`, qos: 1, packetId })
     client.send(Buffer.concat([subscribe(9, ['t', 1]), say(1), say(2), subscribe(10, ['t', 0]), say(3), say(4)]))
     const packets = await rest(client)
-    const heard = packets.flatMap(packet => (packet.type === 'publish' ? [[packet.payload.toString(), packet.qos]] : []))
+    const heard = packets.flatMap(packet =>
+      packet.type === 'publish' ? [[packet.payload.toString(), packet.qos]] : [],
+    )
     assert.deepEqual(heard, [
       ['1', 1],
       ['2', 1],
