@@ -161,7 +161,7 @@ export class Inflight {
 
   #grow(): void {
     const capacity = Math.max(FIRST_CAPACITY, (this.#mask + 1) * 2)
-    const messages: (Message | null)[] = new Array<Message | null>(capacity).fill(null)
+    const messages: (Message | null)[] = Array.from({ length: capacity }, () => null)
     const states = new Uint8Array(capacity)
     const sentAt = new Float64Array(capacity)
     for (let index = this.#head; index < this.#tail; index++) {

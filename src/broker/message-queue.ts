@@ -125,7 +125,7 @@ export class MessageQueue {
 
   #grow(): void {
     const capacity = Math.max(FIRST_CAPACITY, (this.#mask + 1) * 2)
-    const messages: (Message | null)[] = new Array<Message | null>(capacity).fill(null)
+    const messages: (Message | null)[] = Array.from({ length: capacity }, () => null)
     const qos = new Uint8Array(capacity)
     for (let i = 0; i < this.#places; i++) {
       const from = (this.#head + i) & this.#mask

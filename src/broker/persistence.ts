@@ -17,7 +17,9 @@ type Identified = { messageId: number }
 export interface Persistence {
   setup(broker: object): Promise<void>
   storeRetained(packet: AedesPublishPacket): Promise<void>
-  createRetainedStreamCombi(filters: string[]): AsyncIterable<AedesPublishPacket>
+  createRetainedStreamCombi(
+    filters: string[],
+  ): AsyncIterable<AedesPublishPacket> | Promise<AsyncIterable<AedesPublishPacket>>
   addSubscriptions(client: PersistenceClient, subscriptions: Subscription[]): Promise<unknown>
   removeSubscriptions(client: PersistenceClient, filters: string[]): Promise<unknown>
   subscriptionsByClient(client: PersistenceClient): Promise<Subscription[]>

@@ -90,7 +90,7 @@ export class RouteCache {
   readonly #settings: Settings
   readonly #tree: SubscriptionTree<Session>
   readonly #functions: SubscriptionTree<LocalSubscriber>
-  readonly #slots: (Route | null)[] = new Array<Route | null>(SLOTS).fill(null)
+  readonly #slots: (Route | null)[] = Array.from({ length: SLOTS }, () => null)
   #young = new Map<string, Route>()
   #old = new Map<string, Route>()
   #mark = 0

@@ -25,7 +25,7 @@ export class Run {
   /** A copy of all packets that may be kept, made when the first is; and where it begins in the source's positions. */
   #kept: Buffer | null = null
   #shift = 0
-  readonly #messages: (Message | null)[] = new Array<Message | null>(MAX_RUN).fill(null)
+  readonly #messages: (Message | null)[] = Array.from({ length: MAX_RUN }, () => null)
   #made = false
   #downgraded: Buffer | null = null
 

@@ -120,7 +120,7 @@ function lastOfEach(subscriptions: Subscription[]): Subscription[] {
 export async function recheckSubscriptions(client: Client, session: Session): Promise<void> {
   const hub = client.hub
   let revoked = 0
-  for (const [filter, qos] of [...session.subscriptions]) {
+  for (const [filter, qos] of Array.from(session.subscriptions)) {
     const allowed = await stillAllowed(client, filter, qos)
     if (client.closed) return
     if (allowed !== null) {

@@ -93,6 +93,36 @@ suite('a hook that throws or answers nonsense for one client', () => {
     }
   }
 
+  for (const event of ['clientError', 'clientDisconnect']) {
+    test(`authorizeForward throws, and so does a listener of ${event}: others get every message`, async t => {
+      const embedded = await embedHub(t, {
+        authorizeForward: (client, packet) => {
+          if (client.id === 'hooked') throw new Error('the hook fails')
+          return packet
+        },
+      })
+      const events: EventEmitter = embedded.hub
+      events.on(event, ({ id }: { id: string }) => {
+        if (id === 'hooked') throw new Error(`the listener of ${event} fails`)
+      })
+      const clients: RawClient[] = []
+      for (const clientId of ['hooked', 'behind']) {
+        const client = await embedded.connect(clientId)
+        await client.subscribe(['t', 1])
+        clients.push(client)
+      }
+      const publisher = await embedded.connect('publisher')
+      for (const payload of ['1', '2', '3']) {
+        publisher.send(publish({ topic: 't', payload, qos: 1 }))
+        assert.equal((await clients[1]?.receive())?.payload.toString(), payload)
+        await publisher.expect('puback')
+      }
+      clients[0]?.destroy()
+      await until(() => embedded.hub.clients['hooked'] === undefined, 'the client leaves')
+      await assertServes(embedded)
+    })
+  }
+
   test('authorizeForward answers nonsense once while waiting messages are sent: the session goes on', async t => {
     let answersNonsense = false
     const options: HubOptions = {
