@@ -134,6 +134,7 @@ export class Client extends Connection {
     this.output.append(Buffer.from([0x20, 2, present ? 1 : 0, 0]), 0, 4, true) // [MQTT-3.2.0-1]
     this.markDirty()
     this.connected = true
+    this.state.tick()
     this.lastPacket = this.state.now // the time that authentication took is not the client's
     this.acceptPackets()
     hub.emit('connackSent', { cmd: 'connack', returnCode: 0, sessionPresent: present }, this)
@@ -324,7 +325,12 @@ export class Client extends Connection {
       if (answer.topic === topic && answer.payload === payload) return message
       return messageOf(answer, message.retain)
     } catch (error) {
-      this.fail(error instanceof Error ? error : new Error(String(error)))
+      // In the middle of a delivery: the other receivers must not miss the message because of this one.
+      try {
+        this.fail(error instanceof Error ? error : new Error(String(error)))
+      } catch (again) {
+        this.crashed(again)
+      }
       return null
     }
   }
