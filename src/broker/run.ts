@@ -1,6 +1,8 @@
 import { Message } from './message.ts'
 import { writeRemaining } from './wire.ts'
 
+const SMALL = 2048
+
 /** Most packets in one run: bounds the arrays, large enough that a full read of small packets is a run or two. */
 const MAX_RUN = 1024
 
@@ -71,7 +73,9 @@ export class Run {
   #keep(): Buffer {
     if (!this.#isShared) return this.source
     if (this.#kept === null) {
-      this.#kept = Buffer.allocUnsafeSlow(this.end - this.start)
+      const length = this.end - this.start
+      // A few bytes share memory with other small buffers; whoever keeps a message for long gives it memory of its own.
+      this.#kept = length <= SMALL ? Buffer.allocUnsafe(length) : Buffer.allocUnsafeSlow(length)
       this.source.copy(this.#kept, 0, this.start, this.end)
       this.#shift = this.start
     }
