@@ -10,7 +10,8 @@ const SNIPPET_UP_TO = 1024
 
 /**
  * What one connection has to say in this turn of the event loop, gathered so that it leaves in one write. The first
- * bytes of a turn are only referred to: when nothing follows, they are written from where they lie. An idle
+ * bytes of a turn are not put into a chunk: when nothing follows, they are written from where they lie, or from a few
+ * bytes of their own. An idle
  * connection owns no memory here.
  */
 export class Output {
