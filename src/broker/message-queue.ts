@@ -80,9 +80,9 @@ export class MessageQueue {
     return false
   }
 
-  /** Moves all messages into memory of their own. */
-  own(): void {
-    for (let i = 0; i < this.#places; i++) this.#messages[(this.#head + i) & this.#mask]?.own()
+  /** Moves all messages out of memory that they share with others than their run. */
+  settle(): void {
+    for (let i = 0; i < this.#places; i++) this.#messages[(this.#head + i) & this.#mask]?.settle()
   }
 
   /** Forgets all. */

@@ -1,5 +1,12 @@
 import { byteLengthOfRemaining, copyBytes, writeRemaining } from './wire.ts'
 
+/** The bytes of a message lie in a chunk that others share and that it must not pin. */
+export const LOANED = 0
+/** They lie in a copy of the run it came in. */
+export const OF_RUN = 1
+/** They are all that is in their memory. */
+const OWN = 2
+
 /**
  * An application message as it lies in some buffer: where its topic and payload are, not a copy of them. Fan-out
  * shares one Message; what differs between receivers (QoS, DUP, packet identifier) is written when it is sent.
@@ -20,7 +27,7 @@ export class Message {
   brokerCounter = 0
   /** Who published it, where hooks want to know; else empty. */
   clientId = ''
-  #owned: boolean
+  #memory: number
 
   constructor(
     bytes: Buffer,
@@ -29,7 +36,7 @@ export class Message {
     end: number,
     qos: number,
     retain: boolean,
-    owned = false,
+    memory = LOANED,
   ) {
     this.bytes = bytes
     this.topicAt = topicAt
@@ -37,7 +44,7 @@ export class Message {
     this.end = end
     this.qos = qos
     this.retain = retain
-    this.#owned = owned
+    this.#memory = memory
   }
 
   /** A message from its parts, in memory of its own. */
@@ -48,7 +55,7 @@ export class Message {
     bytes.writeUInt16BE(topicBytes, 0)
     bytes.write(topic, 2)
     bytes.set(payload, 2 + topicBytes)
-    return new Message(bytes, 0, 2 + topicBytes, bytes.length, qos, retain, true)
+    return new Message(bytes, 0, 2 + topicBytes, bytes.length, qos, retain, OWN)
   }
 
   get topicLength(): number {
@@ -70,7 +77,7 @@ export class Message {
 
   /** Moves the message into memory of its own, so that waiting does not pin the chunk it arrived in. */
   own(): void {
-    if (this.#owned) return
+    if (this.#memory === OWN) return
     const topicEnd = this.topicAt + 2 + this.topicLength
     const copy = Buffer.allocUnsafeSlow(this.size)
     this.bytes.copy(copy, 0, this.topicAt, topicEnd)
@@ -79,7 +86,15 @@ export class Message {
     this.topicAt = 0
     this.end = copy.length
     this.bytes = copy
-    this.#owned = true
+    this.#memory = OWN
+  }
+
+  /**
+   * As own(), but a message of a run may stay in the copy made of that run alone: a queue is first in, first out, so
+   * the messages of a run wait, and go, one behind the other.
+   */
+  settle(): void {
+    if (this.#memory === LOANED) this.own()
   }
 
   /** Bytes of the PUBLISH packet that carries it at this QoS. */

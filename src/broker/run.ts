@@ -1,4 +1,4 @@
-import { Message } from './message.ts'
+import { LOANED, Message, OF_RUN } from './message.ts'
 import { writeRemaining } from './wire.ts'
 
 const SMALL = 2048
@@ -64,7 +64,8 @@ export class Run {
     const bytes = this.#keep()
     const shift = this.#shift
     const topicAt = idAt - this.#topicLength - 2 - shift
-    const message = new Message(bytes, topicAt, payloadAt - shift, end - shift, this.qos, false)
+    const memory = bytes.length === bytes.buffer.byteLength && bytes !== this.source ? OF_RUN : LOANED
+    const message = new Message(bytes, topicAt, payloadAt - shift, end - shift, this.qos, false, memory)
     this.#messages[i] = message
     this.#made = true
     return message

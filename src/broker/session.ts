@@ -163,7 +163,7 @@ export class Session {
   own(): void {
     this.#inflight?.forEach((_id, _state, message) => message?.own())
     if (this.#queue?.length === 0) this.#queue = null
-    else this.#queue?.own()
+    else this.#queue?.settle()
   }
 
   /** Moves waiting messages into the window and onto the wire as far as both have room. */
@@ -351,7 +351,7 @@ export class Session {
     this.#queue ??= new MessageQueue(this.#state)
     const queue = this.#queue
     // Near a connected client a message soon goes on; farther back it must not pin the chunk it came in.
-    if (this.receiver === null || queue.length >= NEAR) message.own()
+    if (this.receiver === null || queue.length >= NEAR) message.settle()
     queue.push(message, qos, false)
     const { queueMessages, queueBytes } = this.#state.settings
     while (queue.counted > queueMessages || queue.bytes > queueBytes || this.#state.isFull(0)) {
