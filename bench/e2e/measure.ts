@@ -2,7 +2,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { type BrokerName, startBroker } from './brokers.ts'
+import { BrokerSite } from './broker-site.ts'
+import type { BrokerName } from './brokers.ts'
+import { measureFsync } from './fsync-time.ts'
 import type { Job } from './load/job.ts'
 import type { Result } from './load/result.ts'
 import { pinned } from './pinning.ts'
@@ -16,6 +18,11 @@ export interface Measurement {
   result: Result | null
   /** Why the measurement counts for nothing, null when it counts. */
   failure: string | null
+  /**
+   * What one fdatasync took in the broker's directory just before, median in ms, drawn out where the scenario says so.
+   * Null where nothing is to be stored.
+   */
+  fsyncMs: number | null
   /** Other processes took more of the machine than allowed. */
   disturbed: boolean
 }
@@ -27,24 +34,34 @@ const TIMEOUT_MS = 120_000
 export async function measure(
   broker: BrokerName,
   scenario: Scenario,
-): Promise<Pick<Measurement, 'result' | 'failure'>> {
+): Promise<Pick<Measurement, 'result' | 'failure' | 'fsyncMs'>> {
+  let fsyncMs: number | null = null
   try {
-    const running = await startBroker(broker, scenario)
+    const site = await BrokerSite.make(broker, scenario.setup)
     try {
-      const { pid, port, credentials } = running
-      const result = await generate({ target: { host: '127.0.0.1', port, credentials, pid }, work: scenario.work })
-      const ended = running.ended()
-      if (ended !== null) throw new Error(`the broker ended with ${ended}`)
-      return { result, failure: faultOf(result) }
-    } catch (error) {
-      const ended = running.ended()
-      const printed = ended === null ? '' : `; the broker ended with ${ended}: ${running.output().slice(-300)}`
-      return { result: null, failure: messageOf(error) + printed }
+      const { sync, fsyncMs: atLeast = 0 } = scenario.setup
+      if (sync !== undefined) fsyncMs = Math.max(atLeast, measureFsync(site.directory).medianMs)
+      const result = await measureAt(site, scenario)
+      return { result, failure: faultOf(result), fsyncMs }
     } finally {
-      await running.stop()
+      await site.remove()
     }
   } catch (error) {
-    return { result: null, failure: messageOf(error) }
+    return { result: null, failure: messageOf(error), fsyncMs }
+  }
+}
+
+async function measureAt(site: BrokerSite, { work }: Scenario): Promise<Result> {
+  const running = await site.start()
+  try {
+    const result = await generate({ target: running.target, work })
+    const ended = running.ended()
+    if (ended !== null) throw new Error(`the broker ended with ${ended}`)
+    return result
+  } catch (error) {
+    const ended = running.ended()
+    const printed = ended === null ? '' : `; the broker ended with ${ended}: ${running.output().slice(-300)}`
+    throw new Error(messageOf(error) + printed, { cause: error })
   }
 }
 

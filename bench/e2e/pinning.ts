@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 
@@ -12,4 +13,9 @@ export function canPin(): boolean {
 /** The command line that runs this command on the core of its part. */
 export function pinned(part: keyof typeof CORES, command: readonly string[]): string[] {
   return canPin() ? [TASKSET, '-c', CORES[part], ...command] : [...command]
+}
+
+/** Moves this process, all its threads, to the core of its part. */
+export function pinSelf(part: keyof typeof CORES): void {
+  if (canPin()) spawnSync(TASKSET, ['-acp', CORES[part], String(process.pid)], { stdio: 'ignore' })
 }

@@ -2,7 +2,7 @@ import type { BrokerName } from './brokers.ts'
 import type { Result } from './load/result.ts'
 import type { Measurement } from './measure.ts'
 import type { Scenario, ScenarioName } from './scenarios.ts'
-import { type Cell, cellOf, median, medianOf, type Verdict } from './summary.ts'
+import { type Cell, cellOf, fsyncOf, median, medianOf, type Verdict } from './summary.ts'
 
 interface Column {
   title: string
@@ -49,8 +49,11 @@ export function formatReport({ all, brokers, scenarios, maxNoise }: ReportInput)
   const parts: string[] = []
   for (const [name, scenario] of Object.entries(scenarios) as [ScenarioName, Scenario][]) {
     const kind = scenario.work.kind
-    const cells = new Map(brokers.map(broker => [broker, cellOf(all, name, broker)]))
+    const present = brokers.filter(broker => scenario.brokers.includes(broker))
+    const cells = new Map(present.map(broker => [broker, cellOf(all, name, broker)]))
     parts.push(`### ${name}: ${scenario.what}\n`, ...table(kind, cells), '')
+    const fsyncMs = fsyncOf(all, name)
+    if (fsyncMs !== null) parts.push(`One fdatasync of 4 KiB took ${fsyncMs.toFixed(2)} ms.\n`)
   }
   parts.push(noiseLine(all, maxNoise))
   return parts.join('\n')
@@ -59,10 +62,13 @@ export function formatReport({ all, brokers, scenarios, maxNoise }: ReportInput)
 export function formatVerdicts(verdicts: readonly Verdict[]): string {
   const rows = verdicts.map(({ target, value, limit, isMet }) => {
     const unit = 'timesMosquitto' in target.limit ? ' x mosquitto' : ''
-    const measured = value === null ? 'not measured' : value.toFixed(3) + unit
-    return `| ${target.scenario} | ${target.metric} | ${limit.toFixed(3)}${unit} | ${measured} | ${isMet ? 'met' : 'MISSED'} |`
+    const isLeast = 'atLeast' in target.limit
+    const figure = (number: number): string => grouped(number, isLeast ? 0 : 3) + unit
+    const cells = [target.scenario, target.metric, `${isLeast ? 'at least' : 'at most'} ${figure(limit)}`]
+    cells.push(value === null ? 'not measured' : figure(value), isMet ? 'met' : 'MISSED')
+    return `| ${cells.join(' | ')} |`
   })
-  return ['### Targets\n', '| scenario | figure | at most | ours | |', '|---|---|---:|---:|---|', ...rows].join('\n')
+  return ['### Targets\n', '| scenario | figure | asked for | ours | |', '|---|---|---:|---:|---|', ...rows].join('\n')
 }
 
 function table(kind: Result['kind'], cells: ReadonlyMap<BrokerName, Cell>): string[] {

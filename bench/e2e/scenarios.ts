@@ -1,11 +1,13 @@
+import { type BrokerName, type BrokerSetup, brokerNames } from './brokers.ts'
 import type { LoadOptions, Work } from './load/job.ts'
 
 export interface Scenario {
   /** What it does, for the report. */
   what: string
   work: Work
-  /** Lines for the configuration of our hub where the scenario goes beyond its default limits. */
-  hubConfig?: readonly string[]
+  setup: BrokerSetup
+  /** Who takes part. */
+  brokers: readonly BrokerName[]
 }
 
 export interface Durations {
@@ -27,6 +29,9 @@ export const scenarioNames = [
   'paced5k_q1',
   'idle10k',
   'retained100k',
+  'durable_never',
+  'durable_always',
+  'durable_2ms',
 ] as const
 
 export type ScenarioName = (typeof scenarioNames)[number]
@@ -51,9 +56,15 @@ export function makeScenarios({ warmupMs, durationMs }: Durations): Record<Scena
       stallMs: 3000,
       ...options,
     }
-    return { what, work }
+    return { what, work, setup: {}, brokers: brokerNames }
   }
   const tenToTen = { publishers: 10, subscribers: 10 }
+  const durable = (what: string, setup: BrokerSetup): Scenario => ({
+    ...load(what, { ...tenToTen, qos: 1, keepSessions: true }),
+    setup,
+    // aedes stores nothing by itself.
+    brokers: ['mosquitto', 'ours'],
+  })
   const fanOut = { subscribers: 100, window: 50 }
   const wildcards = { topics: 1000, topic: 'dev/%d/x/status', filter: 'dev/%d/+/status' }
   return {
@@ -87,11 +98,20 @@ export function makeScenarios({ warmupMs, durationMs }: Durations): Record<Scena
     idle10k: {
       what: '10,000 idle connections',
       work: { kind: 'idle', connections: 10_000, sourceAddresses: 20, settleMs: 1500 },
+      setup: {},
+      brokers: brokerNames,
     },
     retained100k: {
       what: 'SUBSCRIBE that matches 1 of 100,000 retained topics',
       work: { kind: 'retained', topics: 100_000, subscribes: 200, limitMs: durationMs },
-      hubConfig: ['limits:', '  retained: { count: 100000, bytes: 64m }'],
+      setup: { hub: ['limits:', '  retained: { count: 100000, bytes: 64m }'] },
+      brokers: brokerNames,
     },
+    durable_never: durable(
+      'QoS 1, 10 to 10, Clean Session 0, 64 B, window 100; storage.sync never, mosquitto with persistence',
+      { sync: 'never' },
+    ),
+    durable_always: durable('the same with storage.sync always', { sync: 'always' }),
+    durable_2ms: durable('the same with every fsync drawn out to 2 ms', { sync: 'always', fsyncMs: 2 }),
   }
 }

@@ -57,13 +57,22 @@ export function metricOf(result: Result, metric: Metric): number | null {
       return result.kind === 'idle' ? result.kibPerConnection : null
     case 'ms':
       return result.kind === 'retained' ? result.slowestMs : null
+    case 'rate':
+      return result.kind === 'load' ? result.deliveredPerSecond : null
   }
+}
+
+/** What one fdatasync took in the measurements of this scenario, in ms; null when it was not measured. */
+export function fsyncOf(all: readonly Measurement[], scenario: ScenarioName): number | null {
+  const own = all.filter(measurement => measurement.scenario === scenario)
+  return median(own.map(({ fsyncMs }) => fsyncMs).filter(value => value !== null))
 }
 
 export interface Verdict {
   target: Target
   /** In the unit of the limit: the ratio to mosquitto, or the figure itself. Null when it was not measured. */
   value: number | null
+  /** For the disk of this run. */
   limit: number
   isMet: boolean
 }
@@ -73,16 +82,28 @@ export function judge(all: readonly Measurement[], scenarios: readonly ScenarioN
   return targets
     .filter(({ scenario }) => scenarios.includes(scenario))
     .map(target => {
+      const { scenario, metric, limit } = target
       const figure = (broker: BrokerName): number | null =>
-        medianOf(cellOf(all, target.scenario, broker).used, result => metricOf(result, target.metric))
+        medianOf(cellOf(all, scenario, broker).used, result => metricOf(result, metric))
       const ours = figure('ours')
-      if ('atMost' in target.limit) return verdict(target, ours, target.limit.atMost)
+      if ('atMost' in limit) return atMost(target, ours, limit.atMost)
+      if ('atLeast' in limit) return atLeast(target, ours, limit.atLeast * diskShare(limit.fsyncMs, all, scenario))
       const base = figure('mosquitto')
       const ratio = ours === null || base === null || base === 0 ? null : ours / base
-      return verdict(target, ratio, target.limit.timesMosquitto)
+      return atMost(target, ratio, limit.timesMosquitto)
     })
 }
 
-function verdict(target: Target, value: number | null, limit: number): Verdict {
+/** The part of a figure for a disk with this fsync time that the disk of the run allows: 1, less on a slower one. */
+function diskShare(fsyncMs: number | undefined, all: readonly Measurement[], scenario: ScenarioName): number {
+  const measured = fsyncOf(all, scenario)
+  return fsyncMs === undefined || measured === null ? 1 : Math.min(1, fsyncMs / measured)
+}
+
+function atMost(target: Target, value: number | null, limit: number): Verdict {
   return { target, value, limit, isMet: value !== null && value <= limit }
+}
+
+function atLeast(target: Target, value: number | null, limit: number): Verdict {
+  return { target, value, limit, isMet: value !== null && value >= limit }
 }

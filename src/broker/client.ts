@@ -4,6 +4,7 @@ import type { Client as AedesClient, AedesPublishPacket, PublishPacket, Subscrip
 import type { Principal } from '../auth/index.ts'
 import { GatewayError } from '../common/index.ts'
 import { messageOf, packetOf } from './aedes-packets.ts'
+import { type Done, queueDone, settle } from './callbacks.ts'
 import { Connection } from './connection.ts'
 import { decode } from './decode.ts'
 import { handleAcknowledgement } from './handlers/acknowledgements.ts'
@@ -16,11 +17,9 @@ import type { Message } from './message.ts'
 import { MisplacedPacket, ProtocolError } from './protocol-error.ts'
 import type { Route } from './route.ts'
 import type { Session } from './session.ts'
+import { type Hold, notStored, type SessionLog } from './store/index.ts'
 import type { Peer } from './transport.ts'
 import { CONNECT, PUBACK, PUBACK_BYTE } from './wire.ts'
-
-/** Calls back when done. */
-type Done = (error?: Error) => void
 
 /** Keep alive is enforced at one and a half times its value [MQTT-3.1.2-24]. */
 const KEEP_ALIVE_FACTOR = 1500
@@ -52,6 +51,9 @@ export class Client extends Connection {
   session: Session | null = null
   route: Route | null = null
   will: PublishPacket | null = null
+  held: Hold | null = null
+  /** It published what could not be stored, and waits in vain for the acknowledgement. */
+  isUnstored = false
   /** A DISCONNECT packet came: no Will [MQTT-3.14.4-3]. */
   disconnected = false
   /** Called when the connection ends; for whoever waits on behalf of this client. */
@@ -108,7 +110,11 @@ export class Client extends Connection {
     if (!this.connected) return this.#misplaced(FIRST, chunk.subarray(start, end))
     if (!this.hub.isPlain) return handleHookedPublish(this, chunk, start, body, end)
     const refusal = this.hub.dispatch.publish(this, chunk, start, body, end)
-    return refusal === null ? !this.closed : this.#refuse(refusal)
+    if (refusal !== null) return this.#refuse(refusal)
+    const { store } = this.state
+    // What is written more slowly than it comes must not pile up in memory.
+    if (store?.isCongested === true && store.blocked === null) return this.wait(store.commit.committed())
+    return !this.closed
   }
 
   onPacket(chunk: Buffer, start: number, body: number, end: number): boolean {
@@ -156,10 +162,24 @@ export class Client extends Connection {
     return false
   }
 
+  /** What is stored of its session. */
+  get log(): SessionLog | null {
+    return this.session === null ? null : this.session.log
+  }
+
+  unstored(count: number): void {
+    this.state.counters.refused += count
+    if (this.state.store !== null && this.state.store.blocked !== null) this.isUnstored = true
+  }
+
+  forget(packetId: number): void {
+    this.session?.receipts.release(packetId)
+  }
+
   receive(packetId: number): boolean {
-    const session = this.session as Session
+    const { receipts } = this.session as Session
     const limit = this.state.settings.inboundQos2
-    if (limit > 0 && session.receipts >= limit && !session.hasReceipt(packetId)) {
+    if (limit > 0 && receipts.size >= limit && !receipts.has(packetId)) {
       this.fail(
         new GatewayError(
           'ERR_LIMIT_INBOUND_QOS2',
@@ -168,7 +188,7 @@ export class Client extends Connection {
       )
       return false
     }
-    return session.receive(packetId)
+    return receipts.add(packetId)
   }
 
   // -- ending -------------------------------------------------------------------------------------------------------
@@ -285,6 +305,12 @@ export class Client extends Connection {
       return
     }
     const message = messageOf(packet, false)
+    const { store } = this.state
+    if (session.log !== null && message.qos > 0 && store !== null) {
+      if (store.appendFor(session, message, message.qos)) settle(store.commit.committed(), done)
+      else queueDone(done, notStored(store.blocked ?? ''))
+      return
+    }
     session.deliver(message, message.qos)
     queueDone(done)
   }
@@ -357,18 +383,4 @@ function onClientError(this: Client, error: Error): void {
 
 function filterOf(each: string | Subscription): string {
   return typeof each === 'string' ? each : each.topic
-}
-
-function queueDone(done: Done | undefined, error?: Error): void {
-  if (done !== undefined) setImmediate(done, error)
-}
-
-/** Calls back outside the promise, so that what the callback throws is not lost in a rejection. */
-export function settle(work: Promise<unknown>, done: Done | undefined): void {
-  if (done === undefined) work.catch(() => {})
-  else
-    work.then(
-      () => setImmediate(done as (error: Error | null) => void, null), // aedes says null
-      error => setImmediate(done, error),
-    )
 }

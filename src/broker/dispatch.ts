@@ -5,6 +5,7 @@ import type { RetainedStore } from './retained.ts'
 import { isTopic, type Route, type RouteCache } from './route.ts'
 import { Run } from './run.ts'
 import type { HubState } from './state.ts'
+import { type Acknowledging, type Hold, REFUSED, type SessionLog, type Store } from './store/index.ts'
 import { PUBACK_BYTE, PUBREC_BYTE } from './wire.ts'
 
 /** The publisher, as far as routing needs it. */
@@ -13,9 +14,18 @@ export interface Publisher {
   readonly output: Output
   /** The route of its last message: most publishers say the same topic again. */
   route: Route | null
+  readonly closed: boolean
+  /** What is stored of its session; null: nothing. */
+  readonly log: SessionLog | null
+  /** Acknowledgements that wait until what they promise is stored. */
+  held: Hold | null
   markDirty(): void
+  /** Messages of QoS 1 or 2 that can't be stored: not delivered, not acknowledged, and so sent again one day. */
+  unstored(count: number): void
   /** Notes an incoming QoS 2 message. False when it is a copy; refuses by closing when too many wait. */
   receive(packetId: number): boolean
+  /** Takes that back: the message is not taken on. */
+  forget(packetId: number): void
 }
 
 /** What is wrong with a PUBLISH: the text that is logged, and the clause. */
@@ -100,30 +110,57 @@ export class Dispatch {
     }
   }
 
-  /** Delivers one message to all subscribers of its topic. */
-  deliver(route: Route, message: Message): void {
-    if (route.epoch !== this.#state.epoch) this.#routes.refresh(route, this.#state.epoch)
-    const { sessions, qos } = route // a hook may publish to the same topic, and that makes new ones
+  /**
+   * Delivers one message to all subscribers of its topic, once it is on its way to the log of those that are kept.
+   * Returns whether it is; or REFUSED, and then nobody gets it.
+   */
+  deliver(route: Route, message: Message): number {
+    this.#refresh(route) // a hook may publish to the same topic, and that makes new sessions
+    const { sessions, qos } = route
+    if (message.qos > 0) {
+      if (this.#isRefused(route)) return REFUSED
+      const { store } = this.#state
+      if (store !== null && route.kept > 0) message.seq = store.appendMessage(route, message)
+      if (message.seq === REFUSED) return REFUSED
+    }
     for (let i = 0; i < sessions.length; i++) {
       const granted = qos[i] as number
       // Never more than was granted, never more than was published [MQTT-3.8.4-6].
       sessions[i]?.deliver(message, message.qos < granted ? message.qos : granted)
     }
+    return message.seq
+  }
+
+  #refresh(route: Route): void {
+    if (route.epoch !== this.#state.epoch) this.#routes.refresh(route, this.#state.epoch)
+  }
+
+  /** A queue that takes no more refuses the message for all (queue.overflow: reject-publish). */
+  #isRefused(route: Route): boolean {
+    if (this.#state.settings.overflow !== 'reject-publish') return false
+    return route.sessions.some(session => session.isFull)
   }
 
   #deliverRun(route: Route, run: Run): void {
     const counters = this.#state.counters
     counters.messagesReceived += run.count
     counters.bytesReceived += run.end - run.start
-    if (route.epoch !== this.#state.epoch) this.#routes.refresh(route, this.#state.epoch)
+    this.#refresh(route)
     const sessions = route.sessions
     const { source, start, end } = run
     if (run.qos === 0) {
       for (let i = 0; i < sessions.length; i++) sessions[i]?.deliverBytes(source, start, end, run)
-    } else {
-      this.#deliverQos1(route, run)
-      this.#acknowledge(run)
+      return
     }
+    const { store } = this.#state
+    if (this.#isRefused(route)) run.seq = REFUSED
+    else if (store !== null && route.kept > 0) run.seq = store.appendRun(route, run)
+    if (run.seq === REFUSED) {
+      ;(this.#publisher as Publisher).unstored(run.count)
+      return
+    }
+    this.#deliverQos1(route, run)
+    this.#acknowledge(run)
   }
 
   #deliverQos1(route: Route, run: Run): void {
@@ -141,7 +178,15 @@ export class Dispatch {
 
   #acknowledge(run: Run): void {
     const publisher = this.#publisher as Publisher
-    const { source, idAt, count } = run
+    const { source, idAt, count, seq } = run
+    const hold = seq > 0 ? (this.#state.store as Store).commit.hold(publisher) : publisher.held
+    if (hold !== null) {
+      for (let i = 0; i < count; i++) {
+        const id = idAt[i] as number
+        hold.add(PUBACK_BYTE, ((source[id] as number) << 8) | (source[id + 1] as number))
+      }
+      return
+    }
     let at = publisher.output.reserve(count * 4)
     const chunk = publisher.output.chunk as Buffer
     for (let i = 0; i < count; i++) {
@@ -176,16 +221,38 @@ export class Dispatch {
     const counters = this.#state.counters
     counters.messagesReceived++
     counters.bytesReceived += end - start
+    const { store } = this.#state
+    const isStorable = store !== null && qos > 0
+    if (isStorable && store.blocked !== null && (retain || (qos === 2 && publisher.log !== null))) {
+      publisher.unstored(1)
+      return null
+    }
+    let mustWait = isStorable && retain
     if (qos < 2 || publisher.receive(packetId)) {
       const message = new Message(chunk, body, payloadAt, end, qos, false)
       if (this.#state.isShared) message.own()
+      const seq = this.deliver(route, message)
+      if (seq === REFUSED) {
+        if (qos === 2) publisher.forget(packetId)
+        publisher.unstored(1)
+        return null
+      }
       if (retain) this.#retained.store(route.topic, message.payload, qos)
-      this.deliver(route, message)
-    }
-    if (qos > 0) {
-      publisher.output.acknowledge(qos === 1 ? PUBACK_BYTE : PUBREC_BYTE, packetId)
-      publisher.markDirty()
-    }
+      if (qos === 2 && publisher.log !== null) store?.saveReceipt(publisher.log, packetId)
+      mustWait ||= seq > 0 || (qos === 2 && publisher.log !== null)
+    } else mustWait = publisher.log !== null // the first copy may still be on its way to disk
+    if (qos > 0) acknowledge(publisher, qos === 1 ? PUBACK_BYTE : PUBREC_BYTE, packetId, mustWait ? store : null)
     return null
   }
+}
+
+/** Acknowledges in the order of what is acknowledged [MQTT-4.6.0-2]; with a `store` when all until now is stored. */
+export function acknowledge(to: Acknowledging, firstByte: number, packetId: number, store: Store | null): void {
+  const hold = store === null || store.commit.isIdle ? to.held : store.commit.hold(to)
+  if (hold !== null) {
+    hold.add(firstByte, packetId)
+    return
+  }
+  to.output.acknowledge(firstByte, packetId)
+  to.markDirty()
 }

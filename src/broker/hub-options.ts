@@ -2,6 +2,7 @@ import type { AedesOptions } from 'aedes'
 import type { Logger } from '../common/index.ts'
 import type { HubConfig } from '../config/index.ts'
 import { EMBEDDED_SETTINGS, type Settings, settingsOf } from './settings.ts'
+import type { StoreOptions } from './store/index.ts'
 
 /** What createHub takes: every option of aedes, and ours. */
 export interface HubOptions extends AedesOptions {
@@ -12,6 +13,8 @@ export interface HubOptions extends AedesOptions {
   config?: HubConfig
   /** Single settings, above what `config` or the aedes options say. */
   settings?: Partial<Settings>
+  /** Where kept sessions, their messages and retained messages are stored. Default: in memory, gone when the hub ends. */
+  storage?: StoreOptions
   /** Where the hub logs to; default: nowhere. */
   log?: Logger
 }

@@ -11,30 +11,30 @@ import {
 import { Principal } from '../auth/index.ts'
 import { GatewayError, type Logger, silentLogger } from '../common/index.ts'
 import { messageOf, numbered, payloadOf } from './aedes-packets.ts'
-import { Client, settle } from './client.ts'
+import { type Done, settle } from './callbacks.ts'
+import { Client } from './client.ts'
 import { ClientLog } from './client-log.ts'
 import { Dispatch } from './dispatch.ts'
 import { Doorkeeper } from './doorkeeper.ts'
 import { ask } from './hooks.ts'
 import { type HubOptions, resolveSettings } from './hub-options.ts'
+import { openStore, startUpkeep, sweepInterval } from './hub-store.ts'
 import { type Deliver, LocalSubscriptions } from './local-subscriptions.ts'
 import { hearOtherHubs } from './other-hubs.ts'
 import type { Emitter, Persistence } from './persistence.ts'
-import { PersistenceLink } from './persistence-link.ts'
+import { type PersistenceLink, plugPersistence } from './persistence-link.ts'
 import { ProtocolError } from './protocol-error.ts'
 import { RetainedStore } from './retained.ts'
 import { RouteCache } from './route.ts'
 import { SessionRegistry } from './session-registry.ts'
 import { HubState } from './state.ts'
+import { notStored, REFUSED } from './store/index.ts'
 import { peerOf } from './stream-peer.ts'
 import type { Peer } from './transport.ts'
-import { publishOrphanedWills, publishWill } from './wills.ts'
+import { publishOrphanedWills, publishStoredWills, publishWill } from './wills.ts'
 
-type Done = (error?: Error) => void
-
-/** How late a time limit may be noticed: a fifth of the shortest, within these bounds. Milliseconds. */
-const SWEEP_FROM_MS = 20
-const SWEEP_UP_TO_MS = 250
+/** While the hub stops. Milliseconds. */
+const SWEEP_MS = 250
 const SYS = '$SYS/'
 
 /**
@@ -116,14 +116,8 @@ export class Hub extends Aedes {
     const writable = this as { connectedClients: number; closed: boolean }
     writable.connectedClients = 0
     const { persistence, heartbeatInterval = 60_000 } = this.#options
-    if (persistence !== undefined) {
-      this.persistence = persistence as Persistence
-      this.link = new PersistenceLink(persistence as Persistence, (clientId, error) =>
-        this.#storeFailed(clientId, error),
-      )
-      await this.link.open(this)
-      this.state.observer = this.link
-    }
+    if (persistence !== undefined) await plugPersistence(this, persistence as Persistence)
+    const wills = this.#options.storage === undefined ? null : await openStore(this, this.#options.storage)
     writable.closed = false
     if (this.#plugged) {
       this.#emitter.on('#', (packet, done) => {
@@ -132,14 +126,16 @@ export class Hub extends Aedes {
         done()
       })
     }
-    const sweep = setInterval(() => this.#sweep(), this.#sweepInterval())
+    const sweep = setInterval(() => this.#sweep(), sweepInterval(this.state.settings))
     const beat = setInterval(() => this.announce('heartbeat', () => this.id), heartbeatInterval)
-    this.#timers = [sweep.unref(), beat.unref()]
+    this.#timers = [sweep, beat, ...startUpkeep(this)]
     if (this.link !== null) {
-      const wills = setInterval(() => void publishOrphanedWills(this, heartbeatInterval), heartbeatInterval * 4)
-      this.#timers.push(wills.unref())
+      const orphaned = setInterval(() => void publishOrphanedWills(this, heartbeatInterval), heartbeatInterval * 4)
+      this.#timers.push(orphaned)
     }
+    for (const timer of this.#timers) timer.unref()
     this.announce('birth', () => this.id)
+    if (wills !== null) await publishStoredWills(this, wills)
   }
 
   /** Takes over a connection that a listener accepted. */
@@ -200,7 +196,8 @@ export class Hub extends Aedes {
     }
     this.#stop()
     for (const client of this.#connections) client.terminate('hub closed', false)
-    setImmediate(() => {
+    setImmediate(async () => {
+      await this.state.store?.close()
       this.emit('closed')
       this.#emitter.close(done)
     })
@@ -217,6 +214,7 @@ export class Hub extends Aedes {
     const deadline = sleep(timeoutMs, undefined, { ref: false })
     const wills = [...this.#connections].filter(client => client.will !== null)
     await Promise.race([Promise.all(wills.map(client => publishWill(this, client))), deadline])
+    await Promise.race([this.state.store?.commit.committed(), deadline]) // acknowledgements are still to be sent
     this.state.flushAll()
     this.state.lingerMs = timeoutMs
     for (const client of this.#connections) client.terminate('hub closed', true)
@@ -224,11 +222,12 @@ export class Hub extends Aedes {
       const gone = new Promise<void>(resolve => {
         this.#whenEmpty = resolve
       })
-      const sweep = setInterval(() => this.#sweep(), SWEEP_UP_TO_MS)
+      const sweep = setInterval(() => this.#sweep(), SWEEP_MS)
       await Promise.race([gone, deadline])
       clearInterval(sweep)
     }
     for (const client of this.#connections) client.conn.destroy()
+    await this.state.store?.close()
     this.emit('closed')
     const emitterClosed = new Promise<void>(resolve => this.#emitter.close(resolve))
     await Promise.race([emitterClosed, deadline])
@@ -251,20 +250,30 @@ export class Hub extends Aedes {
       this.listenerCount('publish') === 0
   }
 
-  /** Retains, stores, delivers and announces a message; settled when all that have a say have called back. */
-  async forwardPublish(packet: AedesPublishPacket, client: Client | null): Promise<void> {
+  /**
+   * Retains, stores, delivers and announces a message; settled when it is stored and all that have a say have called
+   * back. `receiptId`: the packet identifier of a QoS 2 message, stored with it. Rejects with ERR_STORE_UNAVAILABLE.
+   */
+  async forwardPublish(packet: AedesPublishPacket, client: Client | null, receiptId = 0): Promise<void> {
     if (this.isPlain) {
-      this.#deliver(packet)
+      await this.#deliver(packet, client, receiptId)
       return
     }
-    if (packet.retain) await this.#retain(packet)
     if (packet.qos > 0) await this.link?.enqueue(packet)
     if (client !== null) Object.assign(packet, { clientId: client.id })
-    if (this.#plugged) await ask(done => this.#emitter.emit(packet, done))
-    else await this.#deliverToAll(packet)
+    if (packet.retain && this.link !== null) await this.link.storeRetained(packet)
+    if (this.#plugged) {
+      if (packet.retain && this.link === null) this.retained.store(packet.topic, payloadOf(packet), packet.qos)
+      await ask(done => this.#emitter.emit(packet, done))
+    } else await this.#deliver(packet, client, receiptId)
     const published = ask(done => this.published(packet, client as unknown as AedesClient, done))
     this.emit('publish', packet, client)
     await published
+  }
+
+  /** All connections. */
+  allClients(): Iterable<Client> {
+    return this.#connections
   }
 
   /** Gives a client identifier to this client; who had it is disconnected [MQTT-3.1.4-2]. */
@@ -290,7 +299,9 @@ export class Hub extends Aedes {
     let ended: string[] = []
     const isHolder = id !== null && this.clients[id] === client
     if (session !== null && (session.receiver === client || isHolder)) {
+      session.leftAt = Date.now()
       session.detach()
+      if (session.log !== null) this.state.store?.saveSession(session.log)
       if (session.clean) ended = [...session.subscriptions.keys()]
       if (session.clean || this.link !== null) this.sessions.drop(session)
       if (session.clean) void this.link?.cleanIncoming(client)
@@ -357,33 +368,20 @@ export class Hub extends Aedes {
     return (this as unknown as { mq: Emitter }).mq
   }
 
-  #deliver(packet: AedesPublishPacket): void {
-    if (packet.retain) this.retained.store(packet.topic, payloadOf(packet), packet.qos)
-    this.dispatch.deliver(this.#routes.of(packet.topic), messageOf(packet, false))
-  }
-
-  async #retain(packet: AedesPublishPacket): Promise<void> {
-    if (this.link !== null) await this.link.storeRetained(packet)
-    else this.retained.store(packet.topic, payloadOf(packet), packet.qos)
-  }
-
-  /** Delivers to sessions, then waits for the functions that subscribed. */
-  async #deliverToAll(packet: AedesPublishPacket): Promise<void> {
+  /** Delivers to sessions, then waits for the functions that subscribed and for the store. */
+  async #deliver(packet: AedesPublishPacket, client: Client | null, receiptId: number): Promise<void> {
+    const { store } = this.state
     const route = this.#routes.of(packet.topic)
-    this.dispatch.deliver(route, messageOf(packet, false))
-    if (route.locals.length === 0) return
-    await Promise.all(route.locals.map(each => new Promise<void>(resolve => each.deliver(packet, resolve))))
-  }
-
-  #storeFailed(clientId: string, error: Error): void {
-    this.log.warn({ clientId, err: error }, 'store.failed')
-    this.clients[clientId]?.fail(error)
-  }
-
-  #sweepInterval(): number {
-    const { connectTimeoutMs, retryIntervalMs, drainTimeoutMs } = this.state.settings
-    const shortest = Math.min(connectTimeoutMs, retryIntervalMs, drainTimeoutMs || connectTimeoutMs)
-    return Math.min(Math.max(shortest / 5, SWEEP_FROM_MS), SWEEP_UP_TO_MS)
+    const mustRetain = packet.retain && this.link === null
+    if (mustRetain && packet.qos > 0 && store !== null && store.blocked !== null) throw notStored(store.blocked)
+    const seq = this.dispatch.deliver(route, messageOf(packet, false))
+    if (seq === REFUSED) throw notStored(store?.blocked ?? 'a queue is full')
+    if (mustRetain) this.retained.store(packet.topic, payloadOf(packet), packet.qos)
+    const log = receiptId > 0 && client !== null ? client.log : null
+    if (log !== null) store?.saveReceipt(log, receiptId)
+    if (route.locals.length > 0)
+      await Promise.all(route.locals.map(each => new Promise<void>(resolve => each.deliver(packet, resolve))))
+    if (store !== null && packet.qos > 0 && (seq > 0 || mustRetain || log !== null)) await store.commit.committed()
   }
 
   #sweep(): void {

@@ -10,6 +10,8 @@ export const WAITS_PUBREC = 2
 export const WAITS_PUBCOMP = 3
 
 const FIRST_CAPACITY = 8
+/** More identifiers than these can't be in use at once. */
+export const LAST_PLACES = 65_534
 
 /**
  * The messages a session has sent and not seen acknowledged, in the order of sending. Packet identifiers grow by one
@@ -31,7 +33,7 @@ export class Inflight {
 
   /** `limit`: most places in the window, 1 to 65,534. */
   constructor(limit: number) {
-    this.#limit = Math.min(limit, 65_534)
+    this.#limit = Math.min(limit, LAST_PLACES)
   }
 
   get isEmpty(): boolean {
@@ -61,15 +63,15 @@ export class Inflight {
 
   /**
    * Puts back a place as it was before a restart, in the order of sending. False when it does not fit behind the
-   * others: then the message needs a new identifier.
+   * others in a window of `limit` places: then the message needs a new identifier.
    */
-  restore(packetId: number, state: number, message: Message | null, now: number): boolean {
+  restore(packetId: number, state: number, message: Message | null, now: number, limit = this.#limit): boolean {
     if (this.#head === this.#tail) {
       this.#head = packetId - 1
       this.#tail = this.#head
     }
     const gap = (packetId - 1 - (this.#tail % 65_535) + 65_535) % 65_535
-    if (gap >= this.free) return false
+    if (this.length + gap >= limit) return false
     for (let i = 0; i <= gap; i++) {
       if (this.#tail - this.#head > this.#mask) this.#grow()
       const slot = this.#tail++ & this.#mask

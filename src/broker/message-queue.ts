@@ -67,17 +67,26 @@ export class MessageQueue {
     return message
   }
 
-  /** Drops the oldest that is not exempt; false when there is none. */
-  dropOldest(): boolean {
+  /** The number of the first logged message; 0 when there is none. */
+  get firstSeq(): number {
+    for (let i = 0; i < this.#places; i++) {
+      const seq = this.#messages[(this.#head + i) & this.#mask]?.seq ?? 0
+      if (seq > 0) return seq
+    }
+    return 0
+  }
+
+  /** Drops the oldest that is not exempt; null when there is none. */
+  dropOldest(): Message | null {
     for (; this.#kept < this.#places; this.#kept++) {
       const slot = (this.#head + this.#kept) & this.#mask
       const message = this.#messages[slot] as Message | null
       if (message === null || ((this.#qos[slot] as number) & EXEMPT) !== 0) continue
       this.#take(slot, message)
       this.#skip()
-      return true
+      return message
     }
-    return false
+    return null
   }
 
   /** Moves all messages out of memory that they share with others than their run. */

@@ -22,6 +22,8 @@ export class Message {
   readonly qos: number
   /** The RETAIN flag it is delivered with: 1 only for a stored message sent because of a SUBSCRIBE [MQTT-3.3.1-8]. */
   readonly retain: boolean
+  /** Its number in the log; 0: it is not stored. */
+  seq = 0
   /** Identity in a pluggable persistence; empty and 0 without one. */
   brokerId = ''
   brokerCounter = 0

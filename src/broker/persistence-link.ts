@@ -2,6 +2,7 @@ import type { AedesPublishPacket, PublishPacket, Subscription } from 'aedes'
 import { GatewayError, startsWithDollar } from '../common/index.ts'
 import { messageOf } from './aedes-packets.ts'
 import type { Client } from './client.ts'
+import type { Hub } from './hub.ts'
 import { WAITS_PUBACK, WAITS_PUBCOMP, WAITS_PUBREC } from './inflight.ts'
 import type { Message } from './message.ts'
 import type { Persistence, PersistenceClient, StoredWill } from './persistence.ts'
@@ -203,4 +204,16 @@ export class PersistenceLink implements DeliveryObserver {
 
 function owner(client: Client): PersistenceClient {
   return { id: client.id as string }
+}
+
+/** Opens a persistence and makes it the one of this hub. What fails in it ends the connection concerned. */
+export async function plugPersistence(hub: Hub, persistence: Persistence): Promise<void> {
+  const link = new PersistenceLink(persistence, (clientId, error) => {
+    hub.log.warn({ clientId, err: error }, 'store.failed')
+    hub.clients[clientId]?.fail(error)
+  })
+  hub.persistence = persistence
+  hub.link = link
+  await link.open(hub)
+  hub.state.observer = link
 }

@@ -1,6 +1,7 @@
 import { TopicTree } from '../router/index.ts'
 import { Message } from './message.ts'
 import type { HubState } from './state.ts'
+import type { Store } from './store/index.ts'
 
 /** The retained message of each topic, section 3.3.1.3, found by filter. Bounded in number and bytes. */
 export class RetainedStore {
@@ -28,25 +29,43 @@ export class RetainedStore {
   store(topic: string, payload: Uint8Array, qos: number): boolean {
     if (payload.length === 0) {
       const removed = this.#tree.delete(topic)
-      if (removed !== undefined) this.#bytes -= removed.size
+      if (removed === undefined) return true
+      this.#bytes -= removed.size
+      this.#storeFor(topic)?.dropRetained(topic)
       return true
     }
     const old = this.#tree.get(topic)
     const message = Message.of(topic, payload, qos, true)
     const bytes = this.#bytes + message.size - (old?.size ?? 0)
-    const { retainedCount, retainedBytes } = this.#state.settings
-    if ((old === undefined && this.#tree.size >= retainedCount) || bytes > retainedBytes) {
+    const { settings } = this.#state
+    const store = this.#storeFor(topic)
+    const isOver = (old === undefined && this.#tree.size >= settings.retainedCount) || bytes > settings.retainedBytes
+    if (isOver || (store !== null && store.blocked !== null)) {
       this.#state.counters.droppedRetained++
       // The old one must not be taken for the current value.
       if (old !== undefined) {
         this.#tree.delete(topic)
         this.#bytes -= old.size
+        store?.dropRetained(topic)
       }
       return false
     }
     this.#tree.set(topic, message)
     this.#bytes = bytes
+    store?.saveRetained(topic, qos, payload)
     return true
+  }
+
+  /** A message as it was stored when the hub ended. */
+  restore(topic: string, payload: Uint8Array, qos: number): void {
+    const message = Message.of(topic, payload, qos, true)
+    this.#tree.set(topic, message)
+    this.#bytes += message.size
+  }
+
+  /** What the hub says of itself is not stored: the next one says it anew. */
+  #storeFor(topic: string): Store | null {
+    return topic.startsWith('$SYS/') ? null : this.#state.store
   }
 
   /** Visits every retained message whose topic matches. */

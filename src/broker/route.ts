@@ -18,6 +18,8 @@ export class Route {
   /** Sessions whose filters match, each once, with the highest QoS granted by any of them. */
   sessions: Session[] = []
   qos: number[] = []
+  /** How many of them are stored. */
+  kept = 0
   /** Functions whose filters match. */
   locals: LocalSubscriber[] = []
   #principal: Principal | null = null
@@ -66,6 +68,7 @@ export class Route {
         granted[subscriber.markAt] = qos
       }
     })
+    this.kept = sessions.reduce((kept, { log }) => (log === null ? kept : kept + 1), 0)
     if (functions.size > 0) functions.match(this.topic, subscriber => locals.push(subscriber), true)
     this.sessions = sessions
     this.qos = granted

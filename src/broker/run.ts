@@ -17,6 +17,8 @@ export class Run {
   end = 0
   count = 0
   qos = 0
+  /** The number of its first message in the log; 0: it is not stored. */
+  seq = 0
   /** Where each packet begins. */
   readonly at = new Int32Array(MAX_RUN)
   /** Where each packet identifier is (behind the topic at QoS 0, where none is). */
@@ -50,6 +52,23 @@ export class Run {
     this.end = end
   }
 
+  /** Bytes of topics and payloads. */
+  get size(): number {
+    const idBytes = this.qos > 0 ? 2 : 0
+    let size = 0
+    for (let i = 0; i < this.count; i++) {
+      const end = i + 1 < this.count ? (this.at[i + 1] as number) : this.end
+      size += end - (this.idAt[i] as number) - idBytes + this.#topicLength + 2
+    }
+    return size
+  }
+
+  /** The packets in memory that lasts. */
+  packets(): Buffer {
+    if (this.#isShared) return this.#keep()
+    return Buffer.from(this.source.subarray(this.start, this.end))
+  }
+
   get isFull(): boolean {
     return this.count === MAX_RUN
   }
@@ -66,6 +85,7 @@ export class Run {
     const topicAt = idAt - this.#topicLength - 2 - shift
     const memory = bytes.length === bytes.buffer.byteLength && bytes !== this.source ? OF_RUN : LOANED
     const message = new Message(bytes, topicAt, payloadAt - shift, end - shift, this.qos, false, memory)
+    if (this.seq > 0) message.seq = this.seq + i
     this.#messages[i] = message
     this.#made = true
     return message
@@ -108,5 +128,6 @@ export class Run {
     this.#downgraded = null
     this.#kept = null
     this.count = 0
+    this.seq = 0
   }
 }

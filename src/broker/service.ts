@@ -41,7 +41,7 @@ export class HubService implements Service {
 
   async start(signal: AbortSignal): Promise<void> {
     const { anonymous, certificate, limits, listen, message } = this.#config
-    const hub = await createHub({ config: this.#config, log: this.#log })
+    const hub = await createHub({ config: this.#config, log: this.#log, ...this.#storage() })
     try {
       const tls = readTlsMaterial(certificate, this.#baseDir)
       const listeners = createListeners(
@@ -66,6 +66,12 @@ export class HubService implements Service {
       throw error
     }
     this.#hub = hub
+  }
+
+  /** Where the hub stores; nothing when storage.dir is empty. */
+  #storage(): Pick<HubOptions, 'storage'> {
+    const { storage } = this.#config
+    return storage.dir === '' ? {} : { storage: { ...storage, dir: resolve(this.#baseDir, storage.dir) } }
   }
 
   /** The path of a unix socket is relative to the base directory, as all paths are. */

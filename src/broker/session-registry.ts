@@ -17,6 +17,11 @@ export class SessionRegistry {
     return this.#sessions.size
   }
 
+  /** Kept sessions whose clients went away before this time, milliseconds since 1970. */
+  leftBefore(time: number): Session[] {
+    return [...this.#sessions.values()].filter(({ leftAt }) => leftAt > 0 && leftAt < time)
+  }
+
   get(clientId: string): Session | undefined {
     return this.#sessions.get(clientId)
   }
@@ -25,6 +30,13 @@ export class SessionRegistry {
   create(clientId: string, clean: boolean): Session {
     const old = this.#sessions.get(clientId)
     if (old !== undefined) this.drop(old)
+    const session = this.restore(clientId, clean)
+    if (!clean) session.log = this.#state.store?.createLog(session) ?? null
+    return session
+  }
+
+  /** A session as it was when the hub ended: its log is there already. */
+  restore(clientId: string, clean: boolean): Session {
     const session = new Session(clientId, clean, this.#state)
     this.#sessions.set(clientId, session)
     return session
@@ -32,6 +44,7 @@ export class SessionRegistry {
 
   /** Ends a session and all its subscriptions. */
   drop(session: Session): void {
+    if (session.log !== null) this.#state.store?.dropSession(session.log)
     for (const filter of session.subscriptions.keys()) this.tree.remove(filter, session)
     if (session.subscriptions.size > 0) this.#state.epoch++
     session.subscriptions.clear()
@@ -40,6 +53,13 @@ export class SessionRegistry {
   }
 
   subscribe(session: Session, filter: string, qos: number): void {
+    if (session.log !== null && session.subscriptions.get(filter) !== qos)
+      this.#state.store?.saveSubscription(session.log, filter, qos)
+    this.restoreSubscription(session, filter, qos)
+  }
+
+  /** A subscription as it was when the hub ended. */
+  restoreSubscription(session: Session, filter: string, qos: number): void {
     session.subscriptions.set(filter, qos)
     this.tree.add(filter, session, qos)
     this.#state.epoch++
@@ -47,6 +67,7 @@ export class SessionRegistry {
 
   unsubscribe(session: Session, filter: string): void {
     if (!session.subscriptions.delete(filter)) return
+    if (session.log !== null) this.#state.store?.dropSubscription(session.log, filter)
     this.tree.remove(filter, session)
     this.#state.epoch++
   }

@@ -42,6 +42,14 @@ export interface Settings {
   readonly queueBytes: number
   /** All sessions together. */
   readonly queueTotalBytes: number
+  /** What gives way when a message of QoS 1 or 2 finds the queue of a session full. */
+  readonly overflow: HubConfig['queue']['overflow']
+  /** A kept session whose client stays away so long is removed; null: never. */
+  readonly sessionExpiryMs: number | null
+  /** Messages of QoS 1 and 2 that wait longer are deleted. */
+  readonly retentionMs: number
+  /** Time between two searches for what is older than that. */
+  readonly cleanupIntervalMs: number
   readonly shutdownTimeoutMs: number
 }
 
@@ -75,11 +83,15 @@ export const EMBEDDED_SETTINGS: Settings = {
   queueMessages: 10_000,
   queueBytes: 16_777_216,
   queueTotalBytes: 268_435_456,
+  overflow: 'drop-oldest',
+  sessionExpiryMs: null,
+  retentionMs: 172_800_000,
+  cleanupIntervalMs: 60_000,
   shutdownTimeoutMs: 5000,
 }
 
 export function settingsOf(config: HubConfig): Settings {
-  const { limits, message, queue } = config
+  const { limits, message, queue, session } = config
   return {
     ...EMBEDDED_SETTINGS,
     topic:
@@ -106,6 +118,10 @@ export function settingsOf(config: HubConfig): Settings {
     queueMessages: queue.maxMessages,
     queueBytes: queue.maxBytes,
     queueTotalBytes: queue.maxTotalBytes,
+    overflow: queue.overflow,
+    sessionExpiryMs: session.expiryMs,
+    retentionMs: message.ingress.qos1RetentionMs,
+    cleanupIntervalMs: message.ingress.qos1CleanupIntervalMs,
     shutdownTimeoutMs: config.shutdownTimeoutMs,
   }
 }

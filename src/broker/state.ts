@@ -4,6 +4,7 @@ import type { Message } from './message.ts'
 import { ReadBuffer } from './read-buffer.ts'
 import type { Session } from './session.ts'
 import type { Settings } from './settings.ts'
+import type { Store } from './store/index.ts'
 
 /** Something with output to write at the end of this turn of the event loop. */
 export interface Flushable {
@@ -39,6 +40,10 @@ export class HubState {
   /** How long a connection that we ended may take to close by itself. Milliseconds; the whole stop has as long. */
   lingerMs = 2000
   observer: DeliveryObserver | null = null
+  /** Where kept sessions are stored; null: in memory only. */
+  store: Store | null = null
+  /** Told once per burst that a session's queue drops messages. */
+  onOverflow: (clientId: string) => void = () => {}
   #dirty: Flushable[] = []
   #spare: Flushable[] = []
   #armed = false

@@ -1,8 +1,9 @@
 import type { Client as AedesClient } from 'aedes'
-import { numbered } from './aedes-packets.ts'
+import { numbered, packetOf } from './aedes-packets.ts'
 import type { Client } from './client.ts'
 import { ask } from './hooks.ts'
 import type { Hub } from './hub.ts'
+import type { Message } from './message.ts'
 
 /**
  * Publishes the Will of a connection that ended without DISCONNECT, once [MQTT-3.1.2-8]; after DISCONNECT it is thrown
@@ -12,6 +13,8 @@ export async function publishWill(hub: Hub, client: Client): Promise<void> {
   const will = client.will
   client.will = null
   if (client.session === null) return
+  // In one turn, and so in one batch, with what publishing it stores.
+  if (will !== null) hub.state.store?.dropWill(client.id as string)
   try {
     // Not for a CONNECT that was never answered.
     if (will !== null && client.isRegistered && !client.disconnected) {
@@ -21,6 +24,17 @@ export async function publishWill(hub: Hub, client: Client): Promise<void> {
     await hub.link?.dropWill(client)
   } catch (error) {
     hub.log.warn({ clientId: client.id, err: error }, 'will.failed')
+  }
+}
+
+/** Publishes the Wills of clients that were connected when the hub died: their connections ended without DISCONNECT. */
+export async function publishStoredWills(hub: Hub, wills: ReadonlyMap<string, Message>): Promise<void> {
+  for (const [clientId, will] of wills) {
+    hub.state.store?.dropWill(clientId)
+    const packet = packetOf(will, hub)
+    await hub.forwardPublish({ ...packet, retain: will.retain }, null).catch(error => {
+      hub.log.warn({ clientId, err: error }, 'will.failed')
+    })
   }
 }
 

@@ -3,7 +3,7 @@ import { isAbsolute, join, resolve } from 'node:path'
 import { HubService } from '../broker/index.ts'
 import { GatewayError } from '../common/index.ts'
 import { ConfigError, checkFiles, defaultHubConfig, type HubConfig, loadHubConfig } from '../config/index.ts'
-import { configuredBanner, openBanner } from './banner.ts'
+import { configuredBanner, openBanner, type StoreNote } from './banner.ts'
 import { type Arguments, type Command, EXIT, type Shell } from './command.ts'
 import { createLog } from './log/logger.ts'
 import { ProcessEvents } from './process-events.ts'
@@ -15,12 +15,16 @@ const EVERYTHING = ['#']
 
 export const hubCommand: Command = {
   name: 'hub',
-  usage: 'hub [-c FILE] [-w DIR]',
+  usage: 'hub [-c FILE] [-w DIR] [--memory]',
   description: `Runs the MQTT broker until it gets SIGTERM or SIGINT (Ctrl+C). The first one stops it gracefully within
 shutdown.timeout, a second one at once.
 
 Without a configuration file the hub listens on tcp://127.0.0.1:1883 and ws://127.0.0.1:8083, and every
-program on this machine may publish and subscribe to every topic.`,
+program on this machine may publish and subscribe to every topic.
+
+Sessions, the messages that wait for them and retained messages are kept on disk, in storage.dir, so that
+they outlive a stop: with a configuration file, or with a work directory. Without both, or with --memory,
+nothing is kept.`,
   options: [
     {
       name: 'config',
@@ -34,11 +38,13 @@ program on this machine may publish and subscribe to every topic.`,
       value: 'DIR',
       help: 'what paths in the configuration are relative to\n(default: the current directory)',
     },
+    { name: 'memory', help: 'keep nothing on disk, whatever the configuration says' },
   ],
   examples: [
-    ['openedge hub', 'to try it: open, on loopback only'],
+    ['openedge hub', 'to try it: open, on loopback only, in memory'],
     ['openedge hub -c service.yml', 'as service.yml says'],
     ['openedge hub -w /opt/edge', `as /opt/edge/${DEFAULT_FILE} says`],
+    ['openedge hub -w .', 'keeps what it stores below the current directory'],
   ],
   run: runHub,
 }
@@ -48,7 +54,7 @@ async function runHub(args: Arguments, shell: Shell): Promise<number> {
   if (stray !== undefined) {
     throw new GatewayError('ERR_USAGE_ARGUMENT', `hub takes no argument ${stray}; a configuration is given with -c`)
   }
-  const { config, file, baseDir } = configure(args, shell)
+  const { config, file, baseDir, store } = configure(args, shell)
   const log = await createLog({
     config: config.logger,
     baseDir,
@@ -62,10 +68,11 @@ async function runHub(args: Arguments, shell: Shell): Promise<number> {
     start.catch(() => {}) // a signal that comes first leaves nobody to hear of it
     await Promise.race([start, events.stopped])
     if (!events.stopping.aborted) {
-      const { urls } = service
-      const version = packageVersion()
-      shell.out(file === null ? openBanner(version, urls, shell.program) : configuredBanner(version, urls, file))
-      log.info({ version, node: process.version, pid: process.pid, config: file ?? 'none' }, 'hub.started')
+      const started = { version: packageVersion(), urls: service.urls, program: shell.program, store }
+      shell.out(file === null ? openBanner(started) : configuredBanner(started, file))
+      const { version } = started
+      const from = { config: file ?? 'none', storage: 'dir' in store ? store.dir : 'none' }
+      log.info({ version, node: process.version, pid: process.pid, ...from }, 'hub.started')
     }
     const signal = await events.stopped
     log.info({ signal, timeoutMs: config.shutdownTimeoutMs }, 'hub.stopping')
@@ -94,6 +101,7 @@ interface Configured {
   /** Null: there is none. */
   readonly file: string | null
   readonly baseDir: string
+  readonly store: StoreNote
 }
 
 /** What the hub is to be like. Throws a GatewayError when the configuration, or what it names, can't be used. */
@@ -106,13 +114,25 @@ function configure(args: Arguments, shell: Shell): Configured {
   const asked = args.value('config')
   const file = asked !== undefined && isAbsolute(asked) ? asked : join(workdir, asked ?? DEFAULT_FILE)
   if (asked === undefined && statSync(file, { throwIfNoEntry: false }) === undefined) {
-    return { config: openConfig(), file: null, baseDir }
+    return { ...decideStore(openConfig(), args, args.has('workdir')), file: null, baseDir }
   }
   const { config, warnings } = loadHubConfig(file, { env: shell.env })
   const files = checkFiles(config, baseDir)
   if (files.errors.length > 0) throw new ConfigError(files.errors, [...warnings, ...files.warnings])
   reportWarnings([...warnings, ...files.warnings, ...unexecuted(config, file)], shell)
-  return { config, file, baseDir }
+  return { ...decideStore(config, args, true), file, baseDir }
+}
+
+/** Whether and where the hub stores. An empty `storage.dir` tells it to keep all in memory. */
+function decideStore(config: HubConfig, args: Arguments, hasPlace: boolean): Pick<Configured, 'config' | 'store'> {
+  const { storage } = config
+  if (args.has('memory') || !hasPlace) {
+    const because = args.has('memory') ? 'flag' : 'nowhere'
+    return { config: { ...config, storage: { ...storage, dir: '' } }, store: { because } }
+  }
+  if (storage.dir === '') return { config, store: { because: 'config' } }
+  const dir = isAbsolute(storage.dir) ? storage.dir : join(args.value('workdir') ?? '', storage.dir)
+  return { config, store: { dir, sync: storage.sync, intervalMs: storage.intervalMs } }
 }
 
 /** Loopback only, where everybody may do everything. */

@@ -50,6 +50,7 @@ export function checkHubRules(value: unknown, circumstances: Circumstances): Fin
   checkUsernames(file['principals'], wrong)
   checkPermits(file, topicLimits, wrong)
   checkRules(validItems(ruleSchema, file['subscriptions']), topicLimits, limits?.topicDollar === 'allow', wrong)
+  if (isRecord(file['storage'])) warnOfStorage(file['storage'], circumstances, warn)
   warnOfAccess({ file, addresses, principals, anonymous, circumstances }, warn)
   return { errors, warnings }
 }
@@ -206,6 +207,14 @@ function warnOfAccess({ file, addresses, principals, anonymous, circumstances }:
     const message = `is open to the network, and anyone may connect to it: anonymous has permissions`
     warn({ path: ['listen', i], message, suggestion: 'listen on 127.0.0.1, or remove the anonymous block' })
   }
+}
+
+/** Who writes an empty text means it. A variable may be empty because somebody forgot it. */
+function warnOfStorage({ dir }: Readonly<Record<string, unknown>>, circumstances: Circumstances, warn: Collect): void {
+  const path = ['storage', 'dir']
+  if (dir !== '' || !circumstances.isFromEnvironment(path)) return
+  const message = 'is empty in the environment: nothing will be kept on disk'
+  warn({ path, message, suggestion: 'name a folder, or write "" when that is meant' })
 }
 
 function isLocal({ scheme, host }: ListenAddress): boolean {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, truncateSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, truncateSync } from 'node:fs'
 import { createConnection, createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
@@ -136,14 +136,16 @@ describe('a hub with a configuration', () => {
 })
 
 describe('a hub without a configuration', () => {
-  test('is open on loopback and says so', async t => {
-    const problem = (await isFree(1883)) && (await isFree(8083)) ? null : 'ports 1883 and 8083 are not free'
-    if (problem !== null && process.env['CI'] !== 'true') return t.skip(problem)
-    const hub = startOpenedge(t, ['hub'], makeWorkdir(t))
+  test('is open on loopback, keeps nothing, and says so', async t => {
+    const problem = await portProblem()
+    if (problem !== null) return t.skip(problem)
+    const dir = makeWorkdir(t)
+    const hub = startOpenedge(t, ['hub'], dir)
     assert.equal(await hub.url('tcp'), 'tcp://127.0.0.1:1883')
     assert.equal(await hub.url('ws'), 'ws://127.0.0.1:8083')
     assert.match(hub.stdout, /^Open: every program on this machine may publish and subscribe to every topic\./m)
     for (const line of [
+      /^In memory: nothing survives a stop, .+\n {2}.+ hub -w DIR /m,
       /^ {2}mosquitto_sub -h 127\.0\.0\.1 -p 1883 /m,
       /^ {2}node -e "/m,
       / passwd alice /,
@@ -154,8 +156,25 @@ describe('a hub without a configuration', () => {
     const subscriber = await connect(t, 'ws://127.0.0.1:8083')
     assert.equal(await echo(subscriber, 'test/hello', 'hi'), 'hi')
     assert.equal((await hub.stop('SIGINT')).code, 0)
+    assert.deepEqual(readdirSync(dir), [])
+  })
+
+  test('is as open with a work directory, and keeps what it has there', async t => {
+    const problem = await portProblem()
+    if (problem !== null) return t.skip(problem)
+    const dir = makeWorkdir(t, { 'edge/notes.txt': '' })
+    const hub = startOpenedge(t, ['hub', '-w', 'edge'], dir)
+    assert.equal(await hub.url('tcp'), 'tcp://127.0.0.1:1883')
+    assert.match(hub.stdout, /^Open: .+\nStored in edge\/var\/db\/openedge\/data \(sync: always\): /m)
+    assert.equal((await hub.stop()).code, 0)
+    assert.ok(existsSync(join(dir, 'edge/var/db/openedge/data')), 'the store is below the work directory')
   })
 })
+
+async function portProblem(): Promise<string | null> {
+  if (((await isFree(1883)) && (await isFree(8083))) || process.env['CI'] === 'true') return null
+  return 'ports 1883 and 8083 are not free'
+}
 
 async function isFree(port: number): Promise<boolean> {
   const server = createServer()

@@ -73,8 +73,20 @@ const config: fc.Arbitrary<HubConfig> = fc.record({
     egress: fc.record({ qos0BufferSize: count, qos1BufferSize: count, qos1BatchMax: count, qos1RetryIntervalMs: ms }),
     offset: fc.record({ bufferSize: count, batchMax: count }),
   }),
-  queue: fc.record({ maxMessages: count, maxBytes: count, maxTotalBytes: count }),
-  storage: fc.record({ dir: anyText.filter(text => text !== '') }),
+  queue: fc.record({
+    maxMessages: count,
+    maxBytes: count,
+    maxTotalBytes: count,
+    overflow: fc.constantFrom('drop-oldest' as const, 'drop-newest' as const, 'reject-publish' as const),
+  }),
+  session: fc.record({ expiryMs: fc.option(fc.integer({ min: 1, max: 3_153_600_000_000 })) }),
+  storage: fc.record({
+    dir: anyText,
+    sync: fc.constantFrom('always' as const, 'interval' as const, 'never' as const),
+    intervalMs: fc.integer({ min: 10, max: 3_600_000 }),
+    maxBytes: fc.oneof(fc.constant(0), fc.integer({ min: 16_777_216, max: 1_125_899_906_842_624 })),
+    reserveBytes: fc.nat(1_073_741_824),
+  }),
   shutdownTimeoutMs: ms,
   metrics: fc.record({ reportIntervalMs: ms }),
   logger: fc.record({
@@ -103,7 +115,7 @@ const config: fc.Arbitrary<HubConfig> = fc.record({
 
 /** The file that means `config`. */
 function fileOf(config: HubConfig): object {
-  const { message, queue, storage, metrics, logger, limits, shutdownTimeoutMs, ...same } = config
+  const { message, queue, session, storage, metrics, logger, limits, shutdownTimeoutMs, ...same } = config
   const { ingress, egress, offset } = message
   const { anonymous, ...rest } = same
   return {
@@ -135,8 +147,16 @@ function fileOf(config: HubConfig): object {
     queue: {
       max: { messages: queue.maxMessages, bytes: formatSize(queue.maxBytes) },
       total: { bytes: formatSize(queue.maxTotalBytes) },
+      overflow: queue.overflow,
     },
-    storage,
+    session: { expiry: session.expiryMs === null ? 'never' : formatDuration(session.expiryMs) },
+    storage: {
+      dir: storage.dir,
+      sync: storage.sync,
+      interval: formatDuration(storage.intervalMs),
+      max: { bytes: formatSize(storage.maxBytes) },
+      reserve: formatSize(storage.reserveBytes),
+    },
     shutdown: { timeout: formatDuration(shutdownTimeoutMs) },
     metrics: { report: { interval: formatDuration(metrics.reportIntervalMs) } },
     logger: {

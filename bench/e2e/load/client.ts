@@ -49,6 +49,8 @@ export interface ClientOptions {
   port: number
   clientId: string
   credentials: Credentials | null
+  /** Clean Session 0: the broker keeps the session when the connection ends. Default false. */
+  keepSession?: boolean
   /** Where the connection comes from; more source addresses allow more connections to one port. */
   localAddress?: string
   space: ReadSpace
@@ -65,6 +67,8 @@ interface Waiting {
 /** One MQTT connection. Acknowledges what it gets at QoS 1, in one write for each read. */
 export class Client {
   sink: PacketSink = REFUSE_ALL
+  /** What the broker said in its CONNACK: whether it knew the session. */
+  sessionPresent = false
   readonly #options: ClientOptions
   readonly #space: ReadSpace
   #socket: net.Socket | null = null
@@ -80,7 +84,7 @@ export class Client {
 
   /** Resolves when the broker has accepted the connection. */
   async connect(): Promise<void> {
-    const { host, port, localAddress, clientId, credentials } = this.#options
+    const { host, port, localAddress, clientId, credentials, keepSession = false } = this.#options
     const socket = net.connect({
       host,
       port,
@@ -92,8 +96,9 @@ export class Client {
     socket.on('error', error => this.#fail(error))
     socket.on('close', () => this.#fail(new Error('the broker closed the connection')))
     const reply = this.#reply(CONNACK)
-    socket.write(connectPacket(clientId, credentials))
-    const code = (await reply)[1]
+    socket.write(connectPacket({ clientId, credentials, cleanSession: !keepSession }))
+    const [flags, code] = await reply
+    this.sessionPresent = flags === 1
     if (code !== 0) throw new Error(`${clientId}: the broker refused the connection with code ${code}`)
   }
 

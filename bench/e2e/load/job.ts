@@ -26,6 +26,8 @@ export interface LoadOptions extends TopologyOptions, Schedule {
   size: number
   /** Messages of one publisher that are not yet delivered to every receiver and, at QoS 1, acknowledged. */
   window: number
+  /** Subscribers connect with Clean Session 0, so that the broker owes them what they have not acknowledged. Default false. */
+  keepSessions?: boolean
 }
 
 export interface IdleOptions {

@@ -5,9 +5,15 @@ export interface Credentials {
   password: string
 }
 
-/** A clean-session CONNECT with a keep alive of ten minutes, longer than any measurement. */
-export function connectPacket(clientId: string, credentials: Credentials | null): Buffer {
-  const flags = credentials === null ? 0x02 : 0xc2
+export interface ConnectFields {
+  clientId: string
+  credentials: Credentials | null
+  cleanSession: boolean
+}
+
+/** A CONNECT with a keep alive of ten minutes: no measurement is silent for so long. */
+export function connectPacket({ clientId, credentials, cleanSession }: ConnectFields): Buffer {
+  const flags = (credentials === null ? 0 : 0xc0) | (cleanSession ? 0x02 : 0)
   const fields = [text('MQTT'), Buffer.from([4, flags, 0x02, 0x58]), text(clientId)]
   if (credentials !== null) fields.push(text(credentials.username), text(credentials.password))
   return packet(0x10, fields)

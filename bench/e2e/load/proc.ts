@@ -15,6 +15,8 @@ export interface Memory {
   rssKb: number
   /** The most that was resident since the peak was last reset, in KiB. */
   peakKb: number
+  /** The resident part that is no file: not the pages of mapped files, which the kernel may take back at any time. */
+  anonKb: number
 }
 
 /** The kernel counts CPU time for user space in ticks of 10 ms, on every architecture that Node runs on. */
@@ -35,7 +37,7 @@ export function sampleCpu(brokerPid: number): CpuSample {
 
 export function memoryOf(pid: number): Memory {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-  return { rssKb: field(status, 'VmRSS'), peakKb: field(status, 'VmHWM') }
+  return { rssKb: field(status, 'VmRSS'), peakKb: field(status, 'VmHWM'), anonKb: field(status, 'RssAnon') }
 }
 
 /** Makes the peak start anew from what is resident now. Without the right to do so, it stays that of the whole life. */

@@ -22,8 +22,8 @@ export async function runLoad(target: Target, options: LoadOptions): Promise<Loa
   const abort = new AbortController()
   const clients: Client[] = []
   const withRoom: number[] = []
-  const open = (name: string): Client => {
-    const client = new Client({ ...target, clientId: name, space, onFailure: error => abort.abort(error) })
+  const open = (clientId: string, keepSession = false): Client => {
+    const client = new Client({ ...target, clientId, keepSession, space, onFailure: error => abort.abort(error) })
     clients.push(client)
     return client
   }
@@ -37,7 +37,9 @@ export async function runLoad(target: Target, options: LoadOptions): Promise<Loa
   const senders = publishers.map(({ sender }) => sender)
   const subscribers = Array.from({ length: options.subscribers }, (_, subscriber) => {
     const receiver = new Receiver({ run, subscriber, topology, senders, qos: options.qos }, tally)
-    const client = open(`bench-sub-${subscriber}`)
+    // A kept session of another run would come with what that left behind.
+    const { keepSessions = false } = options
+    const client = open(`bench-sub-${subscriber}${keepSessions ? `-${run.toString(16)}` : ''}`, keepSessions)
     client.sink = receiver
     return { client, filter: topology.filterOf(subscriber) }
   })

@@ -1,5 +1,6 @@
 import { packetOf } from '../aedes-packets.ts'
 import type { Client } from '../client.ts'
+import { acknowledge } from '../dispatch.ts'
 import { WAITS_PUBCOMP } from '../inflight.ts'
 import type { Session } from '../session.ts'
 import { PUBACK, PUBCOMP, PUBCOMP_BYTE, PUBREC, PUBREL_BYTE } from '../wire.ts'
@@ -26,9 +27,9 @@ function puback(client: Client, session: Session, packetId: number): void {
 
 function pubrec(client: Client, session: Session, packetId: number): void {
   if (session.onPubrec(packetId) !== null) client.hub.link?.received(client, packetId)
-  // A PUBREC that comes again is answered again: the PUBREL may have been lost.
-  client.output.acknowledge(PUBREL_BYTE, packetId)
-  client.markDirty()
+  // A PUBREC that comes again is answered again: the PUBREL may have been lost. Behind PUBREL the client takes the
+  // identifier for a new message: that the old one is done with must be known after a crash.
+  acknowledge(client, PUBREL_BYTE, packetId, session.log === null ? null : client.hub.state.store)
 }
 
 function pubcomp(client: Client, session: Session, packetId: number): void {
@@ -42,7 +43,8 @@ function pubcomp(client: Client, session: Session, packetId: number): void {
 
 function pubrel(client: Client, session: Session, packetId: number): boolean {
   const link = client.hub.link
-  session.release(packetId)
+  const had = session.receipts.release(packetId)
+  if (had && session.log !== null) client.hub.state.store?.dropReceipt(session.log, packetId)
   if (link !== null) {
     return client.wait(link.releaseIncoming(client, packetId).then(() => sendPubcomp(client, packetId)))
   }
@@ -52,6 +54,5 @@ function pubrel(client: Client, session: Session, packetId: number): boolean {
 
 /** Sent whether or not the identifier was known [MQTT-4.3.3-2]. */
 function sendPubcomp(client: Client, packetId: number): void {
-  client.output.acknowledge(PUBCOMP_BYTE, packetId)
-  client.markDirty()
+  acknowledge(client, PUBCOMP_BYTE, packetId, client.log === null ? null : client.hub.state.store)
 }

@@ -1,5 +1,7 @@
+import { messageOf } from '../aedes-packets.ts'
 import type { Client } from '../client.ts'
 import type { Session } from '../session.ts'
+import type { Store } from '../store/index.ts'
 import { recheckSubscriptions } from './subscribe.ts'
 
 /** A client that may come in: take-over, session, CONNACK 0, and what waited for it. */
@@ -12,13 +14,24 @@ export async function admit(client: Client): Promise<void> {
   if (client.closed) {
     // Nobody will come for what does not outlive its connection.
     if ((session.clean || hub.link !== null) && session.receiver === null) hub.sessions.drop(session)
+    else if (session.receiver === null) session.log?.leave()
     return
   }
   client.session = session
+  const { store } = hub.state
+  if (store !== null && client.will !== null) {
+    store.saveWill(id, messageOf(client.will, client.will.retain ?? false))
+    await stored(store) // CONNACK promises it
+  }
   if (client.will !== null && !client.closed) await hub.link?.putWill(client, client.will)
   if (present && !client.closed) await recheckSubscriptions(client, session)
   session.principal = client.principal
   if (client.closed || hub.closed) return
+  session.leftAt = 0
+  if (session.log !== null) {
+    session.log.principal = client.principal.name
+    store?.saveSession(session.log)
+  }
   hub.register(client)
   if (client.closed) return // a listener ended it
   client.welcome(session, present)
@@ -28,16 +41,26 @@ export async function admit(client: Client): Promise<void> {
 
 async function openSession(client: Client, id: string): Promise<{ session: Session; present: boolean }> {
   const { link, sessions } = client.hub
+  const { store } = client.hub.state
+  const kept = sessions.get(id)
   if (client.clean) {
     await link?.forget({ id })
-    return { session: sessions.create(id, true), present: false } // [MQTT-3.1.2-6]
+    const session = sessions.create(id, true) // [MQTT-3.1.2-6]
+    if (store !== null && kept !== undefined && kept.log !== null) await stored(store)
+    return { session, present: false }
   }
   if (link !== null) {
     // What is plugged in is the truth: another hub may have served this client meanwhile.
     const session = sessions.create(id, false)
     return { session, present: await link.restore({ id }, session) }
   }
-  const kept = sessions.get(id)
-  if (kept !== undefined && !kept.clean) return { session: kept, present: true } // [MQTT-3.1.2-4]
+  if (kept?.log?.isParked === true) await kept.log.unpark()
+  else if (store !== null && (kept?.log?.held ?? 0) > 0) await stored(store)
+  if (kept !== undefined && !kept.clean && sessions.get(id) === kept) return { session: kept, present: true } // [MQTT-3.1.2-4]
   return { session: sessions.create(id, false), present: false }
+}
+
+/** Waits until all is stored; while nothing can be, the client does not wait for it. */
+async function stored(store: Store): Promise<void> {
+  if (store.commit.failure === null) await store.commit.committed()
 }

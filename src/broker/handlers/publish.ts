@@ -3,9 +3,11 @@ import type { PublishPacket } from 'aedes'
 import { topicNameProblem } from '../../common/index.ts'
 import { numbered } from '../aedes-packets.ts'
 import type { Client } from '../client.ts'
+import { acknowledge } from '../dispatch.ts'
 import { ask } from '../hooks.ts'
 import { ProtocolError } from '../protocol-error.ts'
 import type { Session } from '../session.ts'
+import { isNotStored } from '../store/index.ts'
 import { PUBACK_BYTE, PUBREC_BYTE } from '../wire.ts'
 
 /**
@@ -34,11 +36,16 @@ async function publish(client: Client, packet: PublishPacket): Promise<void> {
     throw new ProtocolError(`publish topic (${packet.topic}) not permitted`)
   await ask(done => hub.authorizePublish(client.face, packet, done))
   if (client.closed) return
-  if (packet.qos !== 2) await hub.forwardPublish(numbered(packet, hub), client)
-  else await publishOnce(client, client.session as Session, packet)
+  try {
+    if (packet.qos !== 2) await hub.forwardPublish(numbered(packet, hub), client)
+    else await publishOnce(client, client.session as Session, packet)
+  } catch (error) {
+    if (!isNotStored(error)) throw error
+    client.unstored(1)
+    return
+  }
   if (client.closed || packet.qos === 0) return
-  client.output.acknowledge(packet.qos === 1 ? PUBACK_BYTE : PUBREC_BYTE, packet.messageId as number)
-  client.markDirty()
+  acknowledge(client, packet.qos === 1 ? PUBACK_BYTE : PUBREC_BYTE, packet.messageId as number, null)
 }
 
 /** QoS 2: a packet identifier that waits for PUBREL is not published again [MQTT-4.3.3-2]. */
@@ -47,13 +54,13 @@ async function publishOnce(client: Client, session: Session, packet: PublishPack
   const packetId = packet.messageId as number
   const link = hub.link
   if (link !== null && (await link.hasIncoming(client, packetId))) return
-  if (!client.receive(packetId)) return
+  if (!client.receive(packetId)) return hub.state.store?.commit.committed() // of the first copy
   try {
     // Stored before it is published, so that a copy sent after a failure is recognised.
     if (link !== null) await link.storeIncoming(client, packet)
-    await hub.forwardPublish(numbered(packet, hub), client)
+    await hub.forwardPublish(numbered(packet, hub), client, packetId)
   } catch (error) {
-    session.release(packetId)
+    session.receipts.release(packetId)
     throw error
   }
 }

@@ -38,6 +38,8 @@ export async function applySubscribe(client: Client, request: SubscribeRequest):
     await hub.link.subscribed(client, lastOfEach(accepted))
   if (client.closed) return
   for (const { topic, qos } of accepted) hub.sessions.subscribe(session, topic, qos)
+  if (session.log !== null && accepted.length > 0) await hub.state.store?.commit.committed() // SUBACK promises it
+  if (client.closed) return
   if (request.messageId !== undefined) sendSuback(client, request.messageId, codes)
   const result = lastOfEach(
     request.subscriptions.map((asked, i) => ({ ...asked, qos: codes[i] as Subscription['qos'] })),
@@ -132,10 +134,13 @@ export async function recheckSubscriptions(client: Client, session: Session): Pr
     hub.sessions.unsubscribe(session, filter)
     if (hub.link !== null) await hub.link.unsubscribed(client, [filter])
   }
-  const isAnother = session.principal !== null && session.principal !== client.principal
-  if (revoked === 0 && !isAnother) return
-  const filters = [...session.subscriptions.keys()]
-  session.keepOnly(topic => filters.some(filter => filterMatches(filter, topic)))
+  if (revoked > 0 || isAnother(client, session)) session.keepHeard()
+}
+
+/** What waited for one principal is not another's. */
+function isAnother(client: Client, { principal, log }: Session): boolean {
+  if (principal !== null) return principal !== client.principal
+  return log !== null && log.principal !== client.principal.name
 }
 
 /** The QoS that is still granted, or null. */

@@ -21,6 +21,8 @@ export async function applyUnsubscribe(client: Client, request: UnsubscribeReque
   if (!session.clean && hub.link !== null) await hub.link.unsubscribed(client, request.unsubscriptions)
   if (client.closed) return
   for (const filter of request.unsubscriptions) hub.sessions.unsubscribe(session, filter)
+  if (session.log !== null) await hub.state.store?.commit.committed()
+  if (client.closed) return
   const packetId = request.messageId
   if (packetId !== undefined) {
     // Sent even when nothing was held [MQTT-3.10.4-4] [MQTT-3.10.4-5].

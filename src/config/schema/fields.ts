@@ -38,14 +38,16 @@ const MAX_COUNT = 2_147_483_647
 // say for themselves what zero means, or refuse it by their `min`.
 type Zero = 'default' | 'kept' | 'refused'
 
-/** Text. Empty means the default. What `required` forbids is for a rule to say. */
-export function text(about: About & { default?: string; kind?: string; required?: boolean }) {
+/** Text. Empty means the default, unless it is `kept`. What `required` forbids is for a rule to say. */
+export function text(
+  about: About & { default?: string; kind?: string; required?: boolean; empty?: 'default' | 'kept' },
+) {
   const fallback = about.default ?? ''
   const absent = about.required === true ? 'required' : 'none'
   return v.pipe(
     v.nullish(v.string(wrongText), fallback),
     v.metadata({ kind: about.kind ?? 'text', defaultText: fallback === '' ? absent : fallback, ...pick(about) }),
-    v.transform(value => (value === '' ? fallback : value)),
+    v.transform(value => (value === '' && about.empty !== 'kept' ? fallback : value)),
   )
 }
 
@@ -87,48 +89,80 @@ export function count(about: About & { default: number; min?: number; max?: numb
   )
 }
 
+interface Durations {
+  readonly min?: string
+  readonly max?: string
+  readonly zero?: Zero
+}
+
 /** A duration, in milliseconds for the program. `min` and `max` are inclusive. */
-export function duration(about: About & { default: string; min?: string; max?: string; zero?: Zero }) {
-  const fallback = parseDuration(about.default) ?? 0
-  const min = parseDuration(about.min ?? '0') ?? 0
-  const max = parseDuration(about.max ?? MAX_TIMER) ?? 0
-  const zeroIs = about.zero ?? 'default'
+export function duration(about: About & Durations & { default: string }) {
+  const read = durationReader(about, parseDuration(about.default) ?? 0)
   return v.pipe(
-    v.nullish(
-      v.union(
-        [
-          v.pipe(v.string(), v.regex(new RegExp(DURATION_PATTERN), wrongDuration)),
-          v.pipe(v.number(), v.integer(wrongDuration)),
-        ],
-        wrongDuration,
-      ),
-      about.default,
-    ),
+    v.nullish(v.union([durationText(wrongDuration), durationNumber(wrongDuration)], wrongDuration), about.default),
     v.metadata({ kind: 'duration', defaultText: about.default, ...pick(about) }),
     v.rawTransform(({ dataset, addIssue, NEVER }) => {
-      const { value } = dataset
-      const ms = typeof value === 'number' ? nanosToMs(value) : parseDuration(value)
-      if (ms === null) {
-        addIssue({ message: `${show(value)} is longer than a duration can be` })
-        return NEVER
-      }
-      if (ms === 0 && zeroIs === 'default') return fallback
-      if (ms === 0 && zeroIs === 'kept') return 0
-      if (ms >= min && ms <= max) return ms
-      const hint = typeof value === 'number' ? `; a bare number counts nanoseconds, write ${value}s for seconds` : ''
-      const allowed = `${formatDuration(min)} to ${formatDuration(max)}`
-      addIssue({ message: `must be ${allowed}; got ${formatDuration(ms)}${hint}` })
+      const ms = read(dataset.value)
+      if (typeof ms === 'number') return ms
+      addIssue({ message: ms })
       return NEVER
     }),
   )
 }
 
-/** A size, in bytes for the program. */
+/** A duration in whole milliseconds, or `never`, which is the default and null for the program. Zero is refused. */
+export function durationOrNever(about: About & Omit<Durations, 'zero'>) {
+  const read = durationReader({ ...about, zero: 'refused' }, 0)
+  const wrong = (issue: v.BaseIssue<unknown>): string => wrongDuration(issue).replace('must be', 'must be never, or')
+  return v.pipe(
+    v.nullish(v.union([v.picklist(['never', '']), durationText(wrong), durationNumber(wrong)], wrong), 'never'),
+    v.metadata({ kind: 'never | duration', defaultText: 'never', ...pick(about) }),
+    v.rawTransform(({ dataset, addIssue, NEVER }): number | null => {
+      const { value } = dataset
+      if (value === 'never' || value === '') return null
+      const ms = read(value)
+      // Years in nanoseconds are more than a number counts exactly.
+      if (typeof ms === 'number') return Math.round(ms)
+      addIssue({ message: ms.replace('must be', 'must be never, or') })
+      return NEVER
+    }),
+  )
+}
+
+type Wrong = (issue: v.BaseIssue<unknown>) => string
+
+function durationText(wrong: Wrong) {
+  return v.pipe(v.string(), v.regex(new RegExp(DURATION_PATTERN), wrong))
+}
+
+function durationNumber(wrong: Wrong) {
+  return v.pipe(v.number(), v.integer(wrong))
+}
+
+/** Reads what looks like a duration: milliseconds, or what is wrong with it. */
+function durationReader(limits: Durations, fallback: number): (value: string | number) => number | string {
+  const min = parseDuration(limits.min ?? '0') ?? 0
+  const max = parseDuration(limits.max ?? MAX_TIMER) ?? 0
+  const zeroIs = limits.zero ?? 'default'
+  return value => {
+    const ms = typeof value === 'number' ? nanosToMs(value) : parseDuration(value)
+    if (ms === null) return `${show(value)} is longer than a duration can be`
+    if (ms === 0 && zeroIs === 'default') return fallback
+    if (ms === 0 && zeroIs === 'kept') return 0
+    if (ms >= min && ms <= max) return ms
+    const isBare = typeof value === 'number' && value !== 0
+    const hint = isBare ? `; a bare number counts nanoseconds, write ${value}s for seconds` : ''
+    return `must be ${formatDuration(min)} to ${formatDuration(max)}; got ${formatDuration(ms)}${hint}`
+  }
+}
+
+/** A size, in bytes for the program. `min` and `max` are inclusive; a zero that is kept need not be within them. */
 export function size(about: About & { default: string; min?: number; max?: number; zero?: Zero }) {
   const fallback = parseSize(about.default) ?? 0
   const min = about.min ?? 0
   const max = about.max ?? Number.MAX_SAFE_INTEGER
-  const zeroIsDefault = (about.zero ?? 'default') === 'default'
+  const zeroIs = about.zero ?? 'default'
+  const orZero = zeroIs === 'kept' && min > 0 ? '0, or ' : ''
   return v.pipe(
     v.nullish(
       v.union(
@@ -144,9 +178,10 @@ export function size(about: About & { default: string; min?: number; max?: numbe
     v.rawTransform(({ dataset, addIssue, NEVER }) => {
       const { value } = dataset
       const bytes = typeof value === 'number' ? Math.floor(value) : parseSize(value)
-      if (bytes === 0 && zeroIsDefault) return fallback
+      if (bytes === 0 && zeroIs === 'default') return fallback
+      if (bytes === 0 && zeroIs === 'kept') return 0
       if (bytes !== null && bytes >= min && bytes <= max) return bytes
-      addIssue({ message: `must be ${formatSize(min)} to ${formatSize(max)} bytes; got ${show(value)}` })
+      addIssue({ message: `must be ${orZero}${formatSize(min)} to ${formatSize(max)} bytes; got ${show(value)}` })
       return NEVER
     }),
   )

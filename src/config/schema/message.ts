@@ -7,7 +7,6 @@ const NO_BUFFER =
   'Accepted for compatibility, without effect: the hub has no such buffer, it routes and acknowledges within a turn.'
 const NO_BATCH =
   'Accepted for compatibility, without effect: the hub has no such batch, it routes and acknowledges within a turn.'
-const NOTHING_STORED = 'No effect in this version, which keeps messages in memory until they are delivered or dropped.'
 
 function bufferSize(fallback: number, description: string, max?: number) {
   const limits = max === undefined ? {} : { max }
@@ -42,13 +41,13 @@ const cleanup = block(
       default: '48h',
       min: '1ms',
       max: '876000h',
-      description: `Age at which a stored message is deleted, acknowledged or not. ${NOTHING_STORED} ${ZERO}`,
+      description: `Age at which a message of QoS 1 or 2 that still waits for a session is deleted. Retained messages stay. ${ZERO}`,
       reload: 'restart',
     }),
     interval: duration({
       default: '1m',
       min: '1ms',
-      description: `Time between two searches for messages to delete. ${NOTHING_STORED} ${ZERO}`,
+      description: `Time between two searches for messages to delete. ${ZERO}`,
       reload: 'restart',
     }),
   },

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { UsageError } from '../../../bench/e2e/arguments.ts'
 import type { BrokerName } from '../../../bench/e2e/brokers.ts'
 import { Histogram } from '../../../bench/e2e/load/histogram.ts'
 import type { LoadResult } from '../../../bench/e2e/load/result.ts'
 import { Tally } from '../../../bench/e2e/load/tally.ts'
 import type { Measurement } from '../../../bench/e2e/measure.ts'
-import { parseOptions, UsageError } from '../../../bench/e2e/options.ts'
+import { parseOptions } from '../../../bench/e2e/options.ts'
 import { cellOf, judge } from '../../../bench/e2e/summary.ts'
 
 function measured(broker: BrokerName, cpuUsPerDelivered: number, changes: Partial<Measurement> = {}): Measurement {
@@ -26,7 +27,7 @@ function measured(broker: BrokerName, cpuUsPerDelivered: number, changes: Partia
     generatorBusy: 0.5,
     noise: { otherCpuShare: 0, stealShare: 0 },
   }
-  return { broker, scenario: 'q0_fanin', round: 0, result, failure: null, disturbed: false, ...changes }
+  return { broker, scenario: 'q0_fanin', round: 0, result, failure: null, fsyncMs: null, disturbed: false, ...changes }
 }
 
 describe('judge', () => {
@@ -42,6 +43,24 @@ describe('judge', () => {
     assert.deepEqual(judgeFanIn([measured('ours', 1)]), [{ value: null, isMet: false }])
     const failed = measured('ours', 1, { failure: 'lost 1' })
     assert.deepEqual(judgeFanIn([measured('mosquitto', 4), failed]), [{ value: null, isMet: false }])
+  })
+
+  describe('of a figure that has to be reached, given for a disk with an fsync of 2 ms', () => {
+    const judgeRate = (rate: number, fsyncMs: number) => {
+      const { result, ...own } = measured('ours', 1, { scenario: 'durable_always', fsyncMs })
+      const all = [{ ...own, result: { ...(result as LoadResult), deliveredPerSecond: rate } }]
+      return judge(all, ['durable_always']).map(({ limit, isMet }) => ({ limit, isMet }))
+    }
+
+    test('asks for no more on a faster disk', () => {
+      assert.deepEqual(judgeRate(30_000, 0.2), [{ limit: 30_000, isMet: true }])
+      assert.deepEqual(judgeRate(29_999, 0.2), [{ limit: 30_000, isMet: false }])
+    })
+
+    test('asks for less on a slower disk, in proportion', () => {
+      assert.deepEqual(judgeRate(15_000, 4), [{ limit: 15_000, isMet: true }])
+      assert.deepEqual(judgeRate(14_999, 4), [{ limit: 15_000, isMet: false }])
+    })
   })
 
   test('looks at the scenarios of the run only', () => {

@@ -53,8 +53,15 @@ test('an empty file means the defaults of OpenEdge', () => {
       egress: { qos0BufferSize: 10_000, qos1BufferSize: 100, qos1BatchMax: 50, qos1RetryIntervalMs: 20_000 },
       offset: { bufferSize: 10_000, batchMax: 100 },
     },
-    queue: { maxMessages: 10_000, maxBytes: 4_194_304, maxTotalBytes: 67_108_864 },
-    storage: { dir: 'var/db/openedge/data' },
+    queue: { maxMessages: 10_000, maxBytes: 4_194_304, maxTotalBytes: 67_108_864, overflow: 'drop-oldest' },
+    session: { expiryMs: null },
+    storage: {
+      dir: 'var/db/openedge/data',
+      sync: 'always',
+      intervalMs: 1000,
+      maxBytes: 4_294_967_296,
+      reserveBytes: 16_777_216,
+    },
     shutdownTimeoutMs: 600_000,
     metrics: { reportIntervalMs: 60_000 },
     logger: { path: '', level: 'info', format: 'text', maxAgeDays: 15, maxSizeMb: 50, maxBackups: 15 },
@@ -97,7 +104,9 @@ message:
   length: {max: 0}
   ingress: {qos1: {buffer: {size: 0}, batch: {max: ~}, cleanup: {retention: 0, interval: 0s}}}
   egress: {qos1: {buffer: {size: 0}, retry: {interval: "0"}}}
-storage: {dir: ""}
+storage: {dir: , sync: ""}
+queue: {overflow: ""}
+session: {expiry: }
 shutdown: {timeout: }
 metrics: {report: {interval: 0}}
 logger: {level: "", format: ~, age: {max: 0}, size: {max: 0}, backup: {max: 0}}
@@ -125,11 +134,16 @@ limits:
 })
 
 test('the limits of queues, of one and of all together', () => {
-  assert.deepEqual(load('queue: {max: {messages: 5, bytes: 1k}, total: {bytes: 32m}}').queue, {
+  assert.deepEqual(load('queue: {max: {messages: 5, bytes: 1k}, total: {bytes: 32m}, overflow: drop-newest}').queue, {
     maxMessages: 5,
     maxBytes: 1024,
     maxTotalBytes: 33_554_432,
+    overflow: 'drop-newest',
   })
+  assert.equal(load('queue: {overflow: reject-publish}').queue.overflow, 'reject-publish')
+  assert.deepEqual(problems('queue: {overflow: drop}'), [
+    '1:19: queue.overflow: must be drop-oldest or drop-newest or reject-publish, got "drop"',
+  ])
   assert.deepEqual(load('queue: {total: {bytes: 1}}').queue, { ...defaultHubConfig().queue, maxTotalBytes: 1 })
   assert.deepEqual(
     problems('queue:\n  total: {bytes: 0}').map(line => line.replace(/must.*/, '')),

@@ -1,0 +1,42 @@
+import { type ParseArgsConfig, parseArgs } from 'node:util'
+
+type Options = NonNullable<ParseArgsConfig['options']>
+type Values<T extends Options> = ReturnType<typeof parseArgs<{ args: string[]; options: T }>>['values']
+
+/** A command line that cannot be understood. */
+export class UsageError extends Error {}
+
+/** parseArgs of Node.js, without positional arguments; throws a UsageError. */
+export function parseOptionValues<const T extends Options>(args: readonly string[], options: T): Values<T> {
+  try {
+    return parseArgs({ args: [...args], options }).values
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error })
+  }
+}
+
+/** The words of a comma-separated option, all known ones when it is absent. */
+export function listOption<T extends string>(
+  option: string,
+  value: string | undefined,
+  known: readonly T[],
+): readonly T[] {
+  if (value === undefined) return known
+  const words = value.split(',')
+  const unknown = words.find(word => !known.some(name => name === word))
+  if (unknown !== undefined) throw new UsageError(`${option}: '${unknown}' is none of ${known.join(', ')}`)
+  // In the order of the table, so that reports of different runs line up.
+  return known.filter(name => words.includes(name))
+}
+
+export function numberOption(
+  option: string,
+  value: string,
+  { min, whole = false }: { min: number; whole?: boolean },
+): number {
+  const result = Number(value)
+  if (value.trim() === '' || !(result >= min) || (whole && !Number.isInteger(result))) {
+    throw new UsageError(`${option} takes a ${whole ? 'whole ' : ''}number of at least ${min}, not '${value}'`)
+  }
+  return result
+}

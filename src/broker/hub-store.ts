@@ -1,0 +1,95 @@
+import { GatewayError } from '../common/index.ts'
+import type { Hub } from './hub.ts'
+import type { Message } from './message.ts'
+import type { Settings } from './settings.ts'
+import { Database, recover, Store, type StoreOptions } from './store/index.ts'
+
+const SWEEP_FROM_MS = 20
+const SWEEP_UP_TO_MS = 250
+const SPACE_EVERY_MS = 1000
+const DEFAULT_RESERVE = 16_777_216
+/** Expiry is looked at as often as retention, but not so rarely that a short one is late. */
+const EXPIRY_UP_TO_MS = 60_000
+
+/**
+ * Opens the store of a hub and brings back what it held: sessions with their subscriptions, retained messages. Returns
+ * the Wills of clients that were connected when the hub died.
+ */
+export async function openStore(hub: Hub, options: StoreOptions): Promise<Map<string, Message>> {
+  if (hub.link !== null)
+    throw new GatewayError('ERR_STORE_PERSISTENCE', 'either storage or a persistence can be given, not both')
+  const { state, log, sessions, retained } = hub
+  const { dir, reserveBytes = DEFAULT_RESERVE } = options
+  const database = await Database.open({ dir, log, reserveBytes })
+  const wills = new Map<string, Message>()
+  try {
+    const store = new Store(database, state, options, log)
+    await recover(
+      store,
+      database,
+      {
+        session: clientId => sessions.restore(clientId, false),
+        subscription: (session, filter, qos) => sessions.restoreSubscription(session, filter, qos),
+        receipt: (session, packetId) => session.receipts.add(packetId),
+        retained: (topic, qos, payload) => retained.restore(topic, payload, qos),
+        will: (clientId, will) => wills.set(clientId, will),
+      },
+      log,
+    )
+    state.store = store
+    store.onAlarm = alarm => soundAlarm(hub, alarm)
+    store.checkSpace()
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+  return wills
+}
+
+/** How often time limits are looked at: a fifth of the shortest, within bounds. Milliseconds. */
+export function sweepInterval({ connectTimeoutMs, retryIntervalMs, drainTimeoutMs }: Settings): number {
+  const shortest = Math.min(connectTimeoutMs, retryIntervalMs, drainTimeoutMs || connectTimeoutMs)
+  return Math.min(Math.max(shortest / 5, SWEEP_FROM_MS), SWEEP_UP_TO_MS)
+}
+
+/** What is looked at from time to time. The caller ends the timers. */
+export function startUpkeep(hub: Hub): NodeJS.Timeout[] {
+  const { store, settings } = hub.state
+  hub.state.onOverflow = clientId => hub.log.warn({ clientId, policy: settings.overflow }, 'queue.full')
+  const timers: NodeJS.Timeout[] = []
+  if (settings.sessionExpiryMs !== null) {
+    const every = Math.min(Math.max(settings.sessionExpiryMs / 5, 100), EXPIRY_UP_TO_MS)
+    timers.push(setInterval(() => expireSessions(hub), every))
+  }
+  if (store !== null) {
+    store.cleanUp(Date.now())
+    timers.push(
+      setInterval(() => store.cleanUp(Date.now()), settings.cleanupIntervalMs),
+      setInterval(() => store.checkSpace(), SPACE_EVERY_MS),
+    )
+  }
+  return timers
+}
+
+/** Forgets kept sessions whose clients have been away for longer than session.expiry. */
+function expireSessions(hub: Hub): void {
+  const { sessionExpiryMs } = hub.state.settings
+  if (sessionExpiryMs === null) return
+  for (const session of hub.sessions.leftBefore(Date.now() - sessionExpiryMs)) {
+    hub.log.info({ clientId: session.clientId }, 'session.expired')
+    hub.sessions.drop(session)
+  }
+}
+
+/**
+ * Says on `$SYS/<id>/alarms/storage` how the store is. When it stores again, clients that wait for acknowledgements in
+ * vain are disconnected: they come back and send again what was not acknowledged [MQTT-4.4.0-1].
+ */
+function soundAlarm(hub: Hub, alarm: string): void {
+  const topic = `$SYS/${hub.id}/alarms/storage`
+  hub.retained.store(topic, Buffer.from(alarm), 0)
+  hub.announce('alarms/storage', () => alarm)
+  if (alarm !== 'ok') return
+  for (const client of hub.allClients())
+    if (client.isUnstored) client.terminate('messages were not stored, and can be now', true)
+}

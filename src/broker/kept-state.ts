@@ -1,0 +1,150 @@
+import type { Principal } from '../auth/index.ts'
+import { filterMatches } from '../router/index.ts'
+import { FREE, Inflight, LAST_PLACES, WAITS_PUBCOMP } from './inflight.ts'
+import type { Message } from './message.ts'
+import type { MessageQueue } from './message-queue.ts'
+import { Receipts } from './receipts.ts'
+import type { Receiver } from './receiver.ts'
+import type { HubState } from './state.ts'
+import type { Sent, SessionLog } from './store/index.ts'
+
+/** What the server keeps of a client, section 4.1: while it is connected and, without Clean Session, beyond. */
+export abstract class KeptState {
+  readonly clientId: string
+  /** Ends with the connection [MQTT-3.1.2-6]. */
+  clean: boolean
+  /** Topic filter -> granted QoS. */
+  readonly subscriptions = new Map<string, number>()
+  receiver: Receiver | null = null
+  /** Who had the session last; what waited for one principal is not another's. */
+  principal: Principal | null = null
+  /** When the client of a kept session went away, milliseconds since 1970; 0: it is connected. */
+  leftAt = 0
+  /** What of it is stored; null: nothing. */
+  log: SessionLog | null = null
+  /** Incoming QoS 2 messages whose PUBREL has not come. */
+  readonly receipts = new Receipts()
+  /** Set while a Route is made, to give overlapping filters one entry. */
+  mark = 0
+  markAt = 0
+  protected readonly state: HubState
+  protected inflight: Inflight | null = null
+  protected queue: MessageQueue | null = null
+  #isOverflowing = false
+
+  constructor(clientId: string, clean: boolean, state: HubState) {
+    this.clientId = clientId
+    this.clean = clean
+    this.state = state
+  }
+
+  /** Messages waiting for room in the window or for the client to come back. */
+  get queued(): number {
+    return this.memoryQueued + (this.log === null ? 0 : this.log.diskCount)
+  }
+
+  /** Those of them that are in memory. */
+  get memoryQueued(): number {
+    return this.queue === null ? 0 : this.queue.length
+  }
+
+  /** Messages sent and not acknowledged. */
+  get unacknowledged(): number {
+    return (this.inflight === null ? 0 : this.inflight.length) + (this.log === null ? 0 : this.log.parked)
+  }
+
+  /** The queue takes no more (queue.max). */
+  get isFull(): boolean {
+    const { queueMessages, queueBytes } = this.state.settings
+    const bytes = (this.queue === null ? 0 : this.queue.bytes) + (this.log === null ? 0 : this.log.diskBytes)
+    return this.queued >= queueMessages || bytes >= queueBytes
+  }
+
+  /** How many of so many messages there is room for: all but where the newest are to be dropped. */
+  roomFor(count: number): number {
+    const { overflow, queueMessages } = this.state.settings
+    if (overflow !== 'drop-newest') return count
+    if (this.isFull) return 0
+    const free = this.receiver === null || this.queued > 0 ? 0 : Math.max(this.window().free, 0)
+    return Math.min(count, queueMessages + free - this.queued)
+  }
+
+  /** Whether a subscription matches. */
+  hears(topic: string): boolean {
+    for (const filter of this.subscriptions.keys()) if (filterMatches(filter, topic)) return true
+    return false
+  }
+
+  /** Frees the input chunks that waiting messages still point into. */
+  own(): void {
+    this.inflight?.forEach((_id, _state, message) => message?.own())
+    if (this.queue?.length === 0) this.queue = null
+    else this.queue?.settle()
+  }
+
+  /** What a packet identifier waits for; FREE when it is not in use. */
+  stateOf(packetId: number): number {
+    return this.inflight?.stateOf(packetId) ?? FREE
+  }
+
+  /** Puts back what an earlier life of this session had sent; in the order of sending, before attach(). */
+  restoreSent(packetId: number, state: number, message: Message | null): boolean {
+    // A window that was larger then is no reason to forget what was sent.
+    const limit = this.log === null ? this.state.settings.window : LAST_PLACES
+    return this.window().restore(packetId, state, message, this.state.now, limit)
+  }
+
+  /** Forgets all messages on their way to the client. */
+  empty(): void {
+    this.inflight = null
+    this.queue?.clear()
+    this.queue = null
+  }
+
+  // -- for its log ---------------------------------------------------------------------------------------------------
+
+  /** The logged messages in the window, in the order of sending. */
+  sent(): Sent[] {
+    const sent: Sent[] = []
+    this.inflight?.forEach((packetId, state, message) => {
+      if (state === WAITS_PUBCOMP) sent.push({ packetId, state, seq: 0 })
+      else if (message !== null && message.seq > 0) sent.push({ packetId, state, seq: message.seq })
+    })
+    return sent
+  }
+
+  /** The number of the first logged message in the queue; 0 when there is none. */
+  get firstQueued(): number {
+    return this.queue === null ? 0 : this.queue.firstSeq
+  }
+
+  /** Takes all messages out of the queue. */
+  drain(visit: (message: Message) => void): void {
+    const queue = this.queue
+    if (queue === null) return
+    this.queue = null
+    for (let message = queue.shift(); message !== null; message = queue.shift()) visit(message)
+  }
+
+  /** Forgets the window: the log keeps it. */
+  forgetWindow(): void {
+    this.inflight = null
+  }
+
+  /** Says once per burst that messages are dropped. */
+  overflowed(): void {
+    if (this.#isOverflowing) return
+    this.#isOverflowing = true
+    this.state.onOverflow(this.clientId)
+  }
+
+  /** There is room again: the next time something is dropped it is said again. */
+  protected calmDown(): void {
+    this.#isOverflowing = false
+  }
+
+  protected window(): Inflight {
+    this.inflight ??= new Inflight(this.state.settings.window)
+    return this.inflight
+  }
+}

@@ -1,0 +1,17 @@
+import type { Message } from './message.ts'
+import type { Output } from './output.ts'
+
+/** The connection of a session, as far as delivery needs it. */
+export interface Receiver {
+  readonly output: Output
+  /** The peer does not keep up: QoS 0 beyond a limit is dropped, QoS 1 and 2 wait in the session's queue. */
+  readonly blocked: boolean
+  /** QoS 0 messages in the output since it was last written. */
+  pendingQos0: number
+  /** Whether forward() has to be asked. */
+  readonly forwards: boolean
+  /** The message as this client may see it; null keeps it away. */
+  forward(message: Message): Message | null
+  markDirty(): void
+  flush(): void
+}

@@ -1,0 +1,212 @@
+import { GatewayError, type Logger, messageOf } from '../../common/index.ts'
+import { checkDatabase, type TornTail } from './database-check.ts'
+import { fromLevel, ioError, isDiskFull, isLocked } from './database-errors.ts'
+import { type Level, settleFormat } from './database-format.ts'
+import { isInUse, makeLevel, openLevel } from './database-level.ts'
+import { type RepairReport, repairDatabase } from './database-repair.ts'
+import { bytesFree, bytesOfFiles, missing, prepareDirectory, surveyDirectory, syncDirectory } from './directory.ts'
+import { lockedBy, readOwner, refuseThisProcess, removeOwner, writeOwner } from './directory-owner.ts'
+import { removeReserve, reserveSize, writeReserve } from './directory-reserve.ts'
+
+export type { Level } from './database-format.ts'
+
+export interface DatabaseOptions {
+  /** Made when there is none. */
+  readonly dir: string
+  readonly log: Logger
+  /** Size of the reserve file; 0: none, and one that is there is removed. */
+  readonly reserveBytes: number
+  /** True: an error when there is no database yet. */
+  readonly mustExist?: boolean
+}
+
+/** The reserve is written again when so many times its size is free. */
+const ROOM_FOR_RESERVE = 2
+
+/** The directory of the store: a LevelDB that was checked before it was opened, who owns it, and the reserve. */
+export class Database {
+  /** Absolute, without symbolic links. */
+  readonly dir: string
+  readonly #log: Logger
+  readonly #reserveBytes: number
+  /** One for good, once the directory has been looked at: classic-level leaks a little with each that fails to open. */
+  #level: Level | null = null
+  #isClosed = false
+  /** One after the other: a reserve must not be removed while it is being written. */
+  #reserving: Promise<unknown> = Promise.resolve()
+
+  private constructor(dir: string, { log, reserveBytes }: DatabaseOptions) {
+    this.dir = dir
+    this.#log = log
+    this.#reserveBytes = reserveBytes
+  }
+
+  /**
+   * Opens the database of a directory, or makes one.
+   *
+   * Throws GatewayError: ERR_STORE_DIRECTORY (can't be used), ERR_STORE_MISSING (`mustExist`), ERR_STORE_LOCKED (in use),
+   * ERR_STORE_FOREIGN (of something else), ERR_STORE_VERSION (of a newer openedge), ERR_STORE_CORRUPT (damaged, and
+   * left as it is), ERR_STORE_IO (the disk). Nothing is open then.
+   */
+  static async open(options: DatabaseOptions): Promise<Database> {
+    const mustExist = options.mustExist === true
+    const dir = await prepareDirectory(options.dir, mustExist)
+    await refuseThisProcess(dir)
+    const { hasDatabase, oldStores } = await surveyDirectory(dir)
+    if (mustExist && !hasDatabase) throw missing(dir)
+    const database = new Database(dir, options)
+    await database.#open(!hasDatabase)
+    try {
+      if (oldStores.length > 0) {
+        const note = 'files of OpenEdge 0.1.5 are left as they are; messages queued there are not carried over'
+        options.log.warn({ dir, files: oldStores, note }, 'store.old.ignored')
+      }
+      await writeOwner(dir).catch(err => options.log.warn({ dir, err }, 'store.owner.unwritten'))
+      await settleFormat(dir, database.level)
+      await database.#settleReserve()
+    } catch (failure) {
+      await database.close().catch(() => {})
+      throw fromLevel(dir, failure)
+    }
+    return database
+  }
+
+  /**
+   * Makes a damaged database one that opens, from what can still be read of it. Nobody may have it open.
+   *
+   * Throws like {@link open}.
+   */
+  static async repair(path: string): Promise<RepairReport> {
+    const dir = await prepareDirectory(path, true)
+    await refuseThisProcess(dir)
+    return repairDatabase(dir)
+  }
+
+  /** The open LevelDB. While {@link reopen} runs it takes nothing, and rejects with LEVEL_DATABASE_NOT_OPEN. */
+  get level(): Level {
+    if (this.#level === null) throw new GatewayError('ERR_STORE_CLOSED', `the database in ${this.dir} is not open`)
+    return this.#level
+  }
+
+  /**
+   * Closes LevelDB and opens it again. After a failed write it would refuse the next, or write it behind a torn record,
+   * where it would never read it again. May be called again when it fails.
+   */
+  async reopen(): Promise<void> {
+    if (this.#isClosed) throw new GatewayError('ERR_STORE_CLOSED', `the database in ${this.dir} is closed`)
+    try {
+      await this.#level?.close()
+    } catch (failure) {
+      throw fromLevel(this.dir, failure)
+    }
+    await this.#open(false)
+  }
+
+  /** Gives up the reserve file, so that there is room for a while. */
+  async releaseReserve(): Promise<void> {
+    await this.#reserve(async () => {
+      if ((await reserveSize(this.dir)) === null) return
+      await removeReserve(this.dir)
+      // File systems give room back only when the removal is on the disk.
+      await syncDirectory(this.dir)
+    })
+  }
+
+  /** Writes the reserve file again when there is room for it twice; false when there is not. */
+  async restoreReserve(): Promise<boolean> {
+    const bytes = this.#reserveBytes
+    return this.#reserve(async () => {
+      if (bytes === 0 || (await reserveSize(this.dir)) === bytes) return true
+      if ((await bytesFree(this.dir)) < bytes * ROOM_FOR_RESERVE) return false
+      try {
+        await writeReserve(this.dir, bytes)
+        return true
+      } catch (failure) {
+        if (isDiskFull(failure)) return false
+        throw ioError(`the reserve of ${this.dir} can not be written`, failure)
+      }
+    })
+  }
+
+  /** Bytes that can still be written to the disk. */
+  freeBytes(): Promise<number> {
+    return bytesFree(this.dir)
+  }
+
+  /** Bytes of the files in the directory, without the reserve. */
+  usedBytes(): Promise<number> {
+    return bytesOfFiles(this.dir)
+  }
+
+  /** Closes LevelDB, then says that the directory is nobody's. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    await this.#reserving
+    try {
+      await this.#level?.close()
+    } catch (failure) {
+      throw fromLevel(this.dir, failure)
+    }
+    await removeOwner(this.dir).catch(err => this.#log.warn({ dir: this.dir, err }, 'store.owner.left'))
+  }
+
+  async #open(isNew: boolean): Promise<void> {
+    const { dir } = this
+    const tails = isNew ? [] : await this.#check()
+    try {
+      await this.#openLevel(isNew)
+    } catch (failure) {
+      // A new database that is not new any more: somebody else was faster.
+      if (isLocked(failure) || (isNew && (await surveyDirectory(dir)).hasDatabase))
+        throw lockedBy(dir, await readOwner(dir))
+      throw fromLevel(dir, failure)
+    }
+    for (const tail of tails) this.#log.warn({ dir, ...tail }, 'store.repaired')
+    // LevelDB leaves the names of CURRENT and of its new log to chance.
+    await syncDirectory(dir)
+  }
+
+  async #openLevel(isNew: boolean): Promise<void> {
+    this.#level ??= makeLevel(this.dir)
+    const level = this.#level
+    try {
+      await openLevel(level, isNew)
+    } catch (failure) {
+      if (!isDiskFull(failure) || (await reserveSize(this.dir)) === null) throw failure
+      this.#log.warn({ dir: this.dir }, 'store.reserve.released')
+      await this.releaseReserve()
+      await openLevel(level, isNew)
+    }
+  }
+
+  async #check(): Promise<TornTail[]> {
+    try {
+      return await checkDatabase(this.dir)
+    } catch (failure) {
+      // Files that change under the eyes look damaged.
+      if (await isInUse(this.dir)) throw lockedBy(this.dir, await readOwner(this.dir))
+      throw failure
+    }
+  }
+
+  async #settleReserve(): Promise<void> {
+    const { dir } = this
+    const bytes = this.#reserveBytes
+    const size = await reserveSize(dir)
+    if (size === bytes) return
+    if (size !== null) await this.releaseReserve()
+    try {
+      if (await this.restoreReserve()) return
+      this.#log.warn({ dir, bytes, free: await this.freeBytes() }, 'store.reserve.missing')
+    } catch (failure) {
+      this.#log.warn({ dir, bytes, reason: messageOf(failure) }, 'store.reserve.missing')
+    }
+  }
+
+  #reserve<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#reserving.then(work)
+    this.#reserving = done.catch(() => {})
+    return done
+  }
+}

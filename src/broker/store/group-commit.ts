@@ -1,0 +1,236 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { GatewayError, type Logger, messageOf } from '../../common/index.ts'
+import { Batch } from './batch.ts'
+import type { Database } from './database.ts'
+import { type Acknowledging, Hold } from './hold.ts'
+import { META } from './keys.ts'
+import type { LogRecord } from './log-record.ts'
+import type { SessionLog } from './session-log.ts'
+
+export type SyncMode = 'always' | 'interval' | 'never'
+
+export interface CommitOptions {
+  readonly sync: SyncMode
+  /** For 'interval'; milliseconds. */
+  readonly intervalMs: number
+  readonly log: Logger
+  /** The number the next message will have. */
+  nextSeq(): number
+  /** A batch is in the database; all messages before `end` are. */
+  committed(end: number, bytes: number): void
+  /** A write has failed, or goes again. */
+  failed(error: Error | null): void
+}
+
+const RETRY_MS = 500
+const SYNC_MARK = Buffer.from([META, ...Buffer.from('synced')])
+const NOTHING = Buffer.alloc(0)
+
+/**
+ * Group commit: what happens in one turn of the event loop is one batch; while one is being written, all turns gather
+ * in the next. Whoever was promised something hears of it when the batch is in the database. A batch that can't be
+ * written is kept and written again: nothing in it is forgotten, and nothing behind it is written before it.
+ */
+export class GroupCommit {
+  /** Why nothing can be written now; null when it can. */
+  failure: Error | null = null
+  readonly #database: Database
+  readonly #options: CommitOptions
+  #current = new Batch()
+  #writing: Batch | null = null
+  #armed = false
+  #isClosed = false
+  #lastSync = 0
+  #isUnsynced = false
+  #timer: NodeJS.Timeout | null = null
+  readonly #stop = new AbortController()
+  readonly #turn = (): void => this.#endTurn()
+
+  constructor(database: Database, options: CommitOptions) {
+    this.#database = database
+    this.#options = options
+    if (options.sync === 'interval') this.#timer = setInterval(() => this.#syncLate(), options.intervalMs).unref()
+  }
+
+  /** Bytes that are not in the database yet. */
+  get pendingBytes(): number {
+    return this.#current.bytes + (this.#writing?.bytes ?? 0)
+  }
+
+  /** Nothing is on its way. */
+  get isIdle(): boolean {
+    return this.#writing === null && this.#current.isEmpty
+  }
+
+  put(key: Buffer, value: Buffer): void {
+    this.#current.put(key, value)
+    this.#arm()
+  }
+
+  del(key: Buffer): void {
+    this.#current.del(key)
+    this.#arm()
+  }
+
+  add(record: LogRecord): void {
+    this.#current.add(record)
+    this.#arm()
+  }
+
+  touch(log: SessionLog): void {
+    if (log.isTouched) return
+    log.isTouched = true
+    this.#current.touch(log)
+    this.#arm()
+  }
+
+  /** Acknowledgements of this connection that wait for what has been added up to now. */
+  hold(owner: Acknowledging): Hold {
+    if (owner.held?.isOpen === true) return owner.held
+    const hold = new Hold(owner)
+    this.#current.holds.push(hold)
+    owner.held = hold
+    this.#arm()
+    return hold
+  }
+
+  /** Calls back when what has been added up to now is stored. */
+  after(callback: () => void): void {
+    if (this.#current.isEmpty && this.#writing !== null) this.#writing.callbacks.push(callback)
+    else {
+      this.#current.callbacks.push(callback)
+      this.#arm()
+    }
+  }
+
+  /** Settled when what has been added up to now is stored. */
+  committed(): Promise<void> {
+    if (this.#current.isEmpty && this.#writing === null) return Promise.resolve()
+    return new Promise(resolve => this.after(resolve))
+  }
+
+  /** Writes what is left; tries once more when writing fails. Nothing may be added any more. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    if (this.#timer !== null) clearInterval(this.#timer)
+    if (this.failure !== null) this.#stop.abort()
+    else if (!this.#current.isEmpty || this.#writing !== null) {
+      const done = this.committed()
+      await Promise.race([done, new Promise(resolve => this.#stop.signal.addEventListener('abort', resolve))])
+    }
+    if (this.#isUnsynced && this.failure === null && this.#options.sync !== 'never') {
+      await this.#database.level.put(SYNC_MARK, NOTHING, { sync: true }).catch(() => {})
+    }
+  }
+
+  #arm(): void {
+    if (this.#armed || this.#writing !== null) return
+    this.#armed = true
+    setImmediate(this.#turn)
+  }
+
+  #endTurn(): void {
+    this.#armed = false
+    if (this.#writing === null && !this.#current.isEmpty) this.#start()
+  }
+
+  #start(): void {
+    const batch = this.#current
+    this.#current = new Batch()
+    this.#writing = batch
+    for (const hold of batch.holds) hold.isOpen = false
+    batch.seal(this.#options.nextSeq())
+    if (batch.keys.length === 0) this.#done(batch)
+    else
+      this.#write(batch).then(
+        () => this.#done(batch),
+        error => void this.#recover(batch, error as Error),
+      )
+  }
+
+  #write(batch: Batch): Promise<void> {
+    const { keys, values } = batch
+    try {
+      const chained = this.#database.level.batch()
+      for (let i = 0; i < keys.length; i++) {
+        const value = values[i] as Buffer | null
+        if (value === null) chained.del(keys[i] as Buffer)
+        else chained.put(keys[i] as Buffer, value)
+      }
+      return chained.write({ sync: this.#wantsSync() })
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
+  }
+
+  #done(batch: Batch): void {
+    this.#writing = null
+    for (const hold of batch.holds) hold.release()
+    this.#options.committed(batch.end, batch.bytes)
+    for (const callback of batch.callbacks) callback()
+    if (!this.#current.isEmpty && !this.#armed) this.#start()
+  }
+
+  /** Tries until the batch is written: opens the database anew, for LevelDB takes nothing more after a failed write. */
+  async #recover(batch: Batch, first: Error): Promise<void> {
+    const { log, failed } = this.#options
+    this.failure = first
+    log.error({ dir: this.#database.dir, err: first }, 'store.write.failed')
+    failed(first)
+    let last = messageOf(first)
+    for (;;) {
+      try {
+        if (isFull(last)) await this.#database.releaseReserve()
+        await this.#database.reopen()
+        await this.#write(batch)
+        break
+      } catch (error) {
+        if (messageOf(error) !== last) log.error({ dir: this.#database.dir, err: error as Error }, 'store.write.failed')
+        last = messageOf(error)
+      }
+      if (this.#isClosed) {
+        this.#stop.abort()
+        return
+      }
+      await sleep(RETRY_MS, undefined, { signal: this.#stop.signal, ref: false }).catch(() => {})
+    }
+    this.failure = null
+    log.info({ dir: this.#database.dir }, 'store.write.recovered')
+    failed(null)
+    this.#done(batch)
+  }
+
+  #wantsSync(): boolean {
+    const { sync, intervalMs } = this.#options
+    if (sync === 'never') return false
+    const now = performance.now()
+    if (sync === 'interval' && now - this.#lastSync < intervalMs) {
+      this.#isUnsynced = true
+      return false
+    }
+    this.#lastSync = now
+    this.#isUnsynced = false
+    return true
+  }
+
+  /** What was written since the last sync must not wait for the next message. */
+  #syncLate(): void {
+    if (this.#isUnsynced && this.#writing === null) this.put(SYNC_MARK, NOTHING)
+  }
+}
+
+/** Whether it fails for lack of space. */
+export function isFull(message: string): boolean {
+  return /no space left|ENOSPC|quota/i.test(message)
+}
+
+const NOT_STORED = 'ERR_STORE_UNAVAILABLE'
+
+export function isNotStored(error: unknown): boolean {
+  return error instanceof GatewayError && error.code === NOT_STORED
+}
+
+/** What a publisher gets whose message can't be stored. */
+export function notStored(reason: string): GatewayError {
+  return new GatewayError(NOT_STORED, `the message can not be stored: ${reason}`)
+}

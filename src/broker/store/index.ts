@@ -1,0 +1,7 @@
+export { Database } from './database.ts'
+export type { Acknowledging, Hold } from './hold.ts'
+export { isNotStored, notStored } from './group-commit.ts'
+export type { Sent } from './records.ts'
+export { recover } from './recovery.ts'
+export type { SessionLog } from './session-log.ts'
+export { REFUSED, Store, type StoreOptions } from './store.ts'

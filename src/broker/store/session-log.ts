@@ -1,0 +1,415 @@
+import type { Message } from '../message.ts'
+import type { Session } from '../session.ts'
+import { EntryList } from './entry-list.ts'
+import { queueKey } from './keys.ts'
+import { LogEntry, type LogRecord } from './log-record.ts'
+import type { StoredEntry } from './queue-reader.ts'
+import type { Cursor, Sent, SessionHead } from './records.ts'
+import type { Store } from './store.ts'
+
+/** Messages in memory ahead of the window; more wait on disk. */
+const READ_AHEAD = 512
+/** Bytes and entries taken from disk in one go. */
+const READ_BYTES = 262_144
+
+/** A QoS 0 message behind logged ones that wait on disk. */
+interface Behind {
+  /** It goes before the message with this number. */
+  readonly before: number
+  readonly message: Message
+}
+
+/**
+ * What a kept session waits for, on disk. In memory are only the entries of messages in its window and of a bounded
+ * number ahead of it; the others are numbers here: how many, from where on.
+ *
+ *     entries   [ 17..19 ][ 24..90 ] | on disk: [ 90..95 ][ 99..99 ] ...
+ *                 window   read ahead    ^ #diskEntry
+ */
+export class SessionLog {
+  readonly number: number
+  readonly session: Session
+  /** Its window has changed since the last batch. */
+  isTouched = false
+  /** A cursor is stored. */
+  hasCursor = false
+  /** The session has ended: what is stored of it goes away. */
+  isDropped = false
+  principal = ''
+  guardedTo = 0
+  /** Messages that wait on disk, and their bytes. */
+  diskCount = 0
+  diskBytes = 0
+  /** QoS 2 messages whose packet identifier is not stored yet, so that they must not be sent. */
+  held = 0
+  readonly #store: Store
+  readonly #entries = new EntryList()
+  /** The entry that holds the first message that waits on disk, and that message; 0: none waits there. */
+  #diskEntry = 0
+  #diskNext = 0
+  /** The window of an absent client. */
+  #sent: readonly Sent[] | null = null
+  #behind: Behind[] = []
+  #isBusy = false
+  /** Its client is about to be let in. */
+  #isExpected = false
+  /** Raised when a read that is under way is no longer what is needed. */
+  #version = 0
+  #unparking: Promise<void> | null = null
+
+  constructor(store: Store, number: number, session: Session) {
+    this.#store = store
+    this.number = number
+    this.session = session
+  }
+
+  get head(): SessionHead {
+    const { principal, guardedTo } = this
+    const { clientId, leftAt } = this.session
+    return { clientId, principal, leftAt, guardedTo }
+  }
+
+  /** The number of the first message that its client does not have; all before are done with. */
+  get lowest(): number {
+    const { first } = this.#entries
+    if (first !== undefined) return first.seq
+    return this.diskCount > 0 ? this.#diskEntry : Number.POSITIVE_INFINITY
+  }
+
+  /** The window is on disk only: unpark() brings it back. */
+  get isParked(): boolean {
+    return this.#sent !== null
+  }
+
+  /** Messages sent and not acknowledged, of an absent client. */
+  get parked(): number {
+    return this.#sent?.length ?? 0
+  }
+
+  // -- new messages -------------------------------------------------------------------------------------------------
+
+  /**
+   * Adds the first `count` messages of a run. They stay in memory as well when the client can have them soon, and not
+   * when they must be stored first (`isLater`).
+   */
+  take(record: LogRecord, qos: number, count: number, isLater: boolean): void {
+    const size = count === record.count ? record.size : Math.round((record.size * count) / record.count)
+    const entry = new LogEntry(this, record.seq, count, size, qos)
+    record.entries.push(entry)
+    if (!isLater && this.diskCount === 0 && this.session.receiver !== null && this.session.memoryQueued < READ_AHEAD) {
+      this.#entries.push(entry)
+      return
+    }
+    if (this.diskCount === 0) {
+      this.#diskEntry = record.seq
+      this.#diskNext = record.seq
+    }
+    this.diskCount += count
+    this.diskBytes += size
+    if (this.session.receiver !== null || this.#store.excess(this) > 0) this.#store.wakeLater(this)
+  }
+
+  /** Whether this message lies on disk only, so that it is not delivered now. */
+  isOnDisk(seq: number): boolean {
+    return this.diskCount > 0 && seq >= this.#diskNext
+  }
+
+  /** A QoS 0 message that must not overtake what waits on disk; false when there is no room. */
+  follow(message: Message): boolean {
+    if (this.#behind.length >= this.#store.settings.qos0Buffer) return false
+    message.own()
+    this.#behind.push({ before: this.#store.nextSeq, message })
+    return true
+  }
+
+  // -- what the client has ------------------------------------------------------------------------------------------
+
+  /** The client has this message, or will never get it. */
+  consumed(seq: number): void {
+    const entry = seq > 0 ? this.#entries.find(seq) : undefined
+    if (entry === undefined) return
+    this.touch()
+    this.#take(entry, 1)
+  }
+
+  /** The window has changed. */
+  touch(): void {
+    this.#store.commit.touch(this)
+  }
+
+  /** Has a QoS 2 message sent when its packet identifier is stored: after a crash it must have the same again. */
+  sendLater(packetId: number, message: Message): void {
+    this.held++
+    this.touch()
+    this.#store.commit.after(() => {
+      this.held--
+      this.session.sendHeld(packetId, message)
+    })
+  }
+
+  /** How far the client is; null when that says no more than the queue itself. */
+  cursor(): Cursor | null {
+    const sent = this.#sent ?? this.session.sent()
+    const next = this.session.firstQueued || (this.diskCount > 0 ? this.#diskNext : this.#store.nextSeq)
+    return sent.length === 0 && this.lowest >= next ? null : { next, sent }
+  }
+
+  #take(entry: LogEntry, count: number): void {
+    entry.left -= count
+    if (entry.left > 0) return
+    if (entry.isWritten) this.#store.commit.del(queueKey(this.number, entry.seq))
+    this.#entries.shiftDone(({ seq, holders }) => {
+      if (holders !== null) this.#store.passed(seq, holders)
+    })
+  }
+
+  // -- coming and going ---------------------------------------------------------------------------------------------
+
+  /** The client has gone: what waits in memory waits on disk from now on. */
+  leave(): void {
+    this.#version++
+    this.#behind = []
+    let first = 0
+    let bytes = 0
+    const waiting: number[] = []
+    this.session.drain(message => {
+      if (message.seq === 0) return
+      if (first === 0) first = message.seq
+      waiting.push(message.seq)
+      bytes += message.size
+    })
+    this.diskCount += waiting.length
+    this.diskBytes += bytes
+    if (first > 0) {
+      const boundary = this.#entries.find(first) as LogEntry
+      const end = boundary.seq + boundary.count
+      const waitsInIt = waiting.findIndex(seq => seq >= end)
+      this.#diskEntry = boundary.seq
+      this.#diskNext = first
+      // An entry that is partly in the window stays.
+      this.#entries.cut(boundary, boundary.left <= (waitsInIt === -1 ? waiting.length : waitsInIt))
+    }
+    this.touch()
+    this.#store.parkLater(this)
+  }
+
+  /** Lets go of the messages in the window of an absent client; they are stored. */
+  park(): void {
+    if (this.session.receiver !== null || this.#sent !== null || this.held > 0 || this.isDropped) return
+    this.#sent = this.session.sent()
+    this.session.forgetWindow()
+  }
+
+  /** Brings the window and the first messages that wait back before the client is let in. */
+  unpark(): Promise<void> {
+    this.#unparking ??= this.#unpark().finally(() => {
+      this.#unparking = null
+    })
+    return this.#unparking
+  }
+
+  async #unpark(): Promise<void> {
+    const sent = this.#sent
+    if (sent === null) return
+    const messages = new Map<number, Message>()
+    const wanted = new Set(sent.map(each => each.seq))
+    for (const { seq } of this.#entries.list()) {
+      const stored = await this.#store.queue.one(this.number, seq)
+      if (stored === null) continue
+      for (const message of this.#store.queue.messages(stored))
+        if (wanted.has(message.seq)) messages.set(message.seq, message)
+    }
+    if (this.isDropped) return
+    this.#sent = null
+    for (const { packetId, state, seq } of sent) {
+      const message = messages.get(seq) ?? null
+      if (seq === 0 || message !== null) this.session.restoreSent(packetId, state, message)
+    }
+    if (this.#isBusy || !this.#isReadable) return
+    this.#isBusy = true
+    this.#isExpected = true
+    try {
+      await this.#work()
+    } finally {
+      this.#isBusy = false
+      this.#isExpected = false
+    }
+  }
+
+  /** What was stored of it, when the hub starts. */
+  restore(head: SessionHead, cursor: Cursor | null): void {
+    this.principal = head.principal
+    this.session.leftAt = head.leftAt
+    this.guardedTo = head.guardedTo
+    this.hasCursor = cursor !== null
+    if (cursor !== null) this.#diskNext = cursor.next
+    this.#sent = cursor?.sent ?? []
+  }
+
+  /** One stored entry after the other, in their order, when the hub starts. False: nobody waits for it. */
+  restoreEntry(seq: number, count: number, size: number, qos: number, holders: readonly number[] | null): boolean {
+    const sent = (this.#sent as readonly Sent[]).filter(each => each.seq >= seq && each.seq < seq + count).length
+    const next = this.diskCount > 0 ? seq : Math.max(this.#diskNext, seq)
+    const waiting = Math.max(seq + count - next, 0)
+    if (sent + waiting === 0) return false
+    if (sent > 0) {
+      const entry = new LogEntry(this, seq, count, size, qos)
+      entry.left = sent + waiting
+      entry.isWritten = true
+      entry.holders = holders
+      this.#entries.push(entry)
+    }
+    if (waiting > 0) {
+      if (this.diskCount === 0) {
+        this.#diskEntry = seq
+        this.#diskNext = next
+      }
+      this.diskCount += waiting
+      this.diskBytes += (size * waiting) / count
+    }
+    return true
+  }
+
+  /** What waits now goes only where a subscription of today matches. */
+  guard(): void {
+    this.guardedTo = this.#store.nextSeq
+    this.#store.saveSession(this)
+  }
+
+  /** The session has ended. */
+  drop(): void {
+    this.isDropped = true
+    this.#version++
+    this.#behind = []
+  }
+
+  // -- from disk ----------------------------------------------------------------------------------------------------
+
+  /** There may be something to read: for a client that has room, or to throw away. */
+  wake(): void {
+    if (this.#isBusy || this.isDropped || this.diskCount === 0 || !this.#hasWork) return
+    this.#isBusy = true
+    this.#work()
+      .catch(error => this.#store.readFailed(this, error as Error))
+      .finally(() => {
+        this.#isBusy = false
+      })
+  }
+
+  async #work(): Promise<void> {
+    while (!this.isDropped && this.diskCount > 0) {
+      if (!this.#hasWork) return
+      if (!this.#isReadable) {
+        this.#store.wakeLater(this)
+        return
+      }
+      const end = this.#store.committedEnd
+      const version = this.#version
+      const entries = await this.#store.queue.read(this.number, this.#diskEntry, end, READ_AHEAD, READ_BYTES)
+      if (version !== this.#version || this.isDropped) continue
+      if (entries.length === 0) {
+        this.#store.lost(this, this.diskCount)
+        this.#emptied()
+        this.session.pump()
+        return
+      }
+      this.#apply(entries, version)
+    }
+  }
+
+  get #hasWork(): boolean {
+    return this.#hasRoom || this.#diskEntry < this.#store.expiredBefore || this.#store.excess(this) > 0
+  }
+
+  /** What waits first is in the database. */
+  get #isReadable(): boolean {
+    return this.diskCount > 0 && this.#diskEntry < this.#store.committedEnd
+  }
+
+  get #hasRoom(): boolean {
+    return (
+      (this.session.receiver !== null || this.#isExpected) &&
+      this.#sent === null &&
+      this.session.memoryQueued < READ_AHEAD / 2
+    )
+  }
+
+  /** Takes entries from the front of the disk's part: throws away what is too many or too old, hands over the rest. */
+  #apply(entries: readonly StoredEntry[], version: number): void {
+    for (const entry of entries) {
+      const drop = entry.time < this.#store.retainedSince ? entry.count : this.#store.excess(this)
+      const skipped = Math.max(this.#diskNext - entry.seq, 0)
+      const waiting = Math.max(entry.count - skipped, 0)
+      if (drop > 0) {
+        const dropped = Math.min(drop, waiting)
+        this.#store.dropped(this.session, dropped)
+        this.#advance(entry, dropped)
+        this.#reuse(entry, dropped)
+        if (this.diskCount <= 0) this.#emptied()
+        continue
+      }
+      if (!this.#hasRoom) return
+      const messages = this.#store.queue.messages(entry)
+      this.#reuse(entry, 0)
+      this.#advance(entry, waiting)
+      this.#handOver(messages, skipped, entry.qos)
+      if (this.diskCount <= 0) this.#emptied()
+      this.session.pump()
+      if (version !== this.#version) return
+    }
+  }
+
+  /** Moves the front of the disk's part over `count` messages of this entry. */
+  #advance(entry: StoredEntry, count: number): void {
+    this.diskCount -= count
+    this.diskBytes = Math.max(this.diskBytes - (entry.size * count) / entry.count, 0)
+    this.#diskNext = Math.max(this.#diskNext, entry.seq) + count
+    if (this.#diskNext >= entry.seq + entry.count) this.#diskEntry = this.#diskNext
+    else this.#diskEntry = entry.seq
+  }
+
+  /** Notes in memory that `dropped` of an entry are gone; none: that all that waits of it is in memory now. */
+  #reuse(stored: StoredEntry, dropped: number): void {
+    const { seq, count, size, qos, holders } = stored
+    const { last } = this.#entries
+    const known = last !== undefined && last.seq === seq
+    if (dropped > 0) {
+      this.touch()
+      if (known) this.#take(last, dropped)
+      else if (this.#diskNext >= seq + count) {
+        this.#store.commit.del(queueKey(this.number, seq))
+        if (holders !== null) this.#store.passed(seq, holders)
+      }
+      return
+    }
+    if (known) return
+    const entry = new LogEntry(this, seq, count, size, qos)
+    entry.left = count - Math.max(this.#diskNext - seq, 0)
+    entry.isWritten = true
+    entry.holders = holders
+    this.#entries.push(entry)
+  }
+
+  #handOver(messages: readonly Message[], from: number, qos: number): void {
+    const { session } = this
+    for (let i = from; i < messages.length; i++) {
+      const message = messages[i] as Message
+      this.#bringBehind(message.seq)
+      if (message.seq < this.guardedTo && !session.hears(message.topic)) this.consumed(message.seq)
+      else session.restoreQueued(message, Math.min(qos, message.qos))
+    }
+  }
+
+  #bringBehind(seq: number): void {
+    while (this.#behind.length > 0 && (this.#behind[0] as Behind).before <= seq)
+      this.session.restoreQueued((this.#behind.shift() as Behind).message, 0)
+  }
+
+  #emptied(): void {
+    this.diskCount = 0
+    this.diskBytes = 0
+    this.#diskEntry = 0
+    this.#diskNext = 0
+    if (this.session.receiver !== null) this.#bringBehind(Number.POSITIVE_INFINITY)
+  }
+}

@@ -1,0 +1,357 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Logger, messageOf } from '../../common/index.ts'
+import type { Message } from '../message.ts'
+import type { Route } from '../route.ts'
+import type { Run } from '../run.ts'
+import type { Session } from '../session.ts'
+import type { HubState } from '../state.ts'
+import { AgeMarks } from './age-marks.ts'
+import { Database } from './database.ts'
+import { GroupCommit, isFull, type SyncMode } from './group-commit.ts'
+import {
+  cursorKey,
+  filterKey,
+  LAST_SEQ,
+  receiptKey,
+  recordKey,
+  retainedKey,
+  sessionKey,
+  willKey,
+} from './keys.ts'
+import { LogRecord } from './log-record.ts'
+import { QueueReader } from './queue-reader.ts'
+import { encodeByte, encodeBytes, encodeRetained, encodeSession, packetOfMessage, unseal } from './records.ts'
+import { SessionLog } from './session-log.ts'
+import { SpaceWatch } from './space-watch.ts'
+
+export interface StoreOptions {
+  /** Directory of the database; made when it is not there. */
+  readonly dir: string
+  /**
+   * When a write counts as stored: `always` after fsync, `interval` and `never` when the operating system has it
+   * (nothing is lost when the hub dies, up to the interval, or more, when the power fails). Default `always`.
+   */
+  readonly sync?: SyncMode
+  /** For `interval`: how often fsync is called. Milliseconds; default 1000. */
+  readonly intervalMs?: number
+  /** Bytes the directory may take; 0: no limit. Default 4 GiB. */
+  readonly maxBytes?: number
+  /** Bytes kept in reserve for acknowledgements when the disk is full. Default 16 MiB. */
+  readonly reserveBytes?: number
+}
+
+/** Messages that are not written yet may take so many bytes before publishers have to wait. */
+const CONGESTED_BYTES = 8_388_608
+/** Written bytes after which the disk is looked at. */
+const CHECK_EVERY_BYTES = 4_194_304
+const PURGE_STEP = 256
+const PURGE_BYTES = 1_048_576
+
+/** A publish that was not stored: the store is full or failing, or a queue refuses it. */
+export const REFUSED = -1
+
+/**
+ * What the hub must not forget: kept sessions and the messages they wait for, receipts, retained messages, Wills.
+ * Everything is added to the group commit; whoever was promised something waits for it.
+ */
+export class Store {
+  readonly commit: GroupCommit
+  readonly queue: QueueReader
+  readonly database: Database
+  /** The number the next message gets. */
+  nextSeq = 1
+  /** Messages with smaller numbers are in the database. */
+  committedEnd = 1
+  nextSession = 1
+  readonly logs = new Map<number, SessionLog>()
+  /** Messages published before this are no longer waited for; milliseconds since 1970. */
+  retainedSince = 0
+  /** There are such messages among those with smaller numbers. */
+  expiredBefore = 0
+  readonly ages: AgeMarks
+  /** Told when publishes start or cease to be refused. */
+  onAlarm: (alarm: 'ok' | 'full' | 'failed') => void = () => {}
+  readonly #state: HubState
+  readonly #log: Logger
+  readonly #space: SpaceWatch
+  #alarm: 'ok' | 'full' | 'failed' = 'ok'
+  #wakes = new Set<SessionLog>()
+  #parks: SessionLog[] = []
+  #isClosed = false
+  #written = 0
+
+  constructor(database: Database, state: HubState, options: StoreOptions, log: Logger) {
+    this.database = database
+    this.queue = new QueueReader(database)
+    this.#state = state
+    this.#log = log
+    this.ages = new AgeMarks(state.settings.retentionMs)
+    this.#space = new SpaceWatch(database, options.maxBytes ?? 4_294_967_296, log, () => this.#sound())
+    this.commit = new GroupCommit(database, {
+      sync: options.sync ?? 'always',
+      intervalMs: options.intervalMs ?? 1000,
+      log,
+      nextSeq: () => this.nextSeq,
+      committed: (end, bytes) => this.#committed(end, bytes),
+      failed: () => this.#sound(),
+    })
+  }
+
+  get settings(): HubState['settings'] {
+    return this.#state.settings
+  }
+
+  /** Why nothing new is stored; null when it is. */
+  get blocked(): 'full' | 'failed' | null {
+    return this.#alarm === 'ok' ? null : this.#alarm
+  }
+
+  /** So much waits to be written that publishers have to wait as well. */
+  get isCongested(): boolean {
+    return this.commit.pendingBytes > CONGESTED_BYTES
+  }
+
+  // -- messages -----------------------------------------------------------------------------------------------------
+
+  /** Stores a run for the kept sessions of its route; its first number, 0 when none waits for it, or REFUSED. */
+  appendRun(route: Route, run: Run): number {
+    if (this.blocked !== null) return REFUSED
+    return this.#append(route, run.count, run.size, run.qos, run, null)
+  }
+
+  /** Stores one message of QoS 1 or 2 for the kept sessions of its route; its number, 0 or REFUSED. */
+  appendMessage(route: Route, message: Message): number {
+    if (this.blocked !== null) return REFUSED
+    return this.#append(route, 1, message.size, message.qos, null, message)
+  }
+
+  #append(route: Route, count: number, size: number, qos: number, run: Run | null, message: Message | null): number {
+    const { sessions } = route
+    const seq = this.nextSeq
+    let record: LogRecord | null = null
+    for (let i = 0; i < sessions.length; i++) {
+      const session = sessions[i] as Session
+      const log = session.log
+      if (log === null) continue
+      const granted = Math.min(route.qos[i] as number, qos)
+      if (granted === 0 && session.receiver !== null && session.queued === 0) continue // it goes at once
+      const room = session.roomFor(count)
+      if (room < count) this.dropped(session, count - room)
+      if (room === 0) continue
+      if (record === null) {
+        const packets = run === null ? packetOfMessage(message as Message) : run.packets()
+        record = new LogRecord(seq, count, size, Date.now(), packets)
+      }
+      // Exactly once: nobody has it before it is stored, for the publisher may send it again after a crash.
+      log.take(record, granted, room, qos === 2)
+    }
+    return record === null ? 0 : this.#add(record)
+  }
+
+  /** Stores retained messages for one session that asked for them; false when they can't be. */
+  appendFor(session: Session, message: Message, qos: number): boolean {
+    if (this.blocked !== null) return false
+    const record = new LogRecord(this.nextSeq, 1, message.size, Date.now(), packetOfMessage(message))
+    session.log?.take(record, qos, 1, true)
+    this.#add(record)
+    return true
+  }
+
+  #add(record: LogRecord): number {
+    this.nextSeq += record.count
+    this.commit.add(record)
+    return record.seq
+  }
+
+  /** How many messages more than it may a session has waiting on disk. */
+  excess(log: SessionLog): number {
+    const { queueMessages, queueBytes, overflow } = this.settings
+    if (overflow !== 'drop-oldest') return 0
+    const { diskCount, diskBytes } = log
+    const tooMany = diskCount + log.session.memoryQueued - queueMessages
+    const tooLarge = diskBytes > queueBytes ? Math.ceil(((diskBytes - queueBytes) / diskBytes) * diskCount) : 0
+    return Math.max(Math.min(Math.max(tooMany, tooLarge), diskCount - 1), 0)
+  }
+
+  /** Messages that nobody gets because a limit says so. */
+  dropped(session: Session, count: number): void {
+    this.#state.counters.droppedQueued += count
+    session.overflowed()
+  }
+
+  /** A session is done with a record; the last of those that share it deletes it. */
+  passed(seq: number, holders: readonly number[]): void {
+    for (let i = holders.length - 1; i >= 0; i--) {
+      const log = this.logs.get(holders[i] as number)
+      if (log !== undefined && log.lowest <= seq) return
+    }
+    this.commit.del(recordKey(seq))
+  }
+
+  // -- sessions -----------------------------------------------------------------------------------------------------
+
+  /** A new kept session. */
+  createLog(session: Session): SessionLog {
+    const log = new SessionLog(this, this.nextSession++, session)
+    this.logs.set(log.number, log)
+    this.saveSession(log)
+    return log
+  }
+
+  saveSession(log: SessionLog): void {
+    const key = sessionKey(log.number)
+    this.commit.put(key, encodeSession(key, log.head))
+  }
+
+  saveSubscription(log: SessionLog, filter: string, qos: number): void {
+    const key = filterKey(log.number, filter)
+    this.commit.put(key, encodeByte(key, qos))
+  }
+
+  dropSubscription(log: SessionLog, filter: string): void {
+    this.commit.del(filterKey(log.number, filter))
+  }
+
+  saveReceipt(log: SessionLog, packetId: number): void {
+    const key = receiptKey(log.number, packetId)
+    this.commit.put(key, encodeBytes(key, Buffer.alloc(0)))
+  }
+
+  dropReceipt(log: SessionLog, packetId: number): void {
+    this.commit.del(receiptKey(log.number, packetId))
+  }
+
+  /** Forgets a session and all that it waits for. */
+  dropSession(log: SessionLog): void {
+    const { number, session } = log
+    this.logs.delete(number)
+    log.drop()
+    this.commit.del(sessionKey(number))
+    this.commit.del(cursorKey(number))
+    for (const filter of session.subscriptions.keys()) this.commit.del(filterKey(number, filter))
+    for (const packetId of session.receipts.list()) this.commit.del(receiptKey(number, packetId))
+    void this.purge(number)
+  }
+
+  /** Deletes the queue of a session that is no more, step by step. Never rejects. */
+  async purge(session: number): Promise<void> {
+    try {
+      for (;;) {
+        await this.commit.committed()
+        if (this.#isClosed) return
+        const entries = await this.queue.read(session, 0, LAST_SEQ, PURGE_STEP, PURGE_BYTES)
+        for (const { key, seq, holders } of entries) {
+          this.commit.del(key)
+          if (holders !== null) this.passed(seq, holders)
+        }
+        if (entries.length === 0) return
+      }
+    } catch (error) {
+      if (!this.#isClosed) this.#log.warn({ session, err: error as Error }, 'store.purge.failed') // at the next start
+    }
+  }
+
+  // -- retained messages and Wills ----------------------------------------------------------------------------------
+
+  saveRetained(topic: string, qos: number, payload: Uint8Array): void {
+    const key = retainedKey(topic)
+    this.commit.put(key, encodeRetained(key, qos, payload))
+  }
+
+  dropRetained(topic: string): void {
+    this.commit.del(retainedKey(topic))
+  }
+
+  /** The payloads of retained messages; undefined where none is stored. Rejects with DamagedRecord. */
+  async readRetained(topics: readonly string[]): Promise<(Buffer | undefined)[]> {
+    const keys = topics.map(retainedKey)
+    const values = (await this.database.level.getMany(keys)) as (Buffer | undefined)[]
+    return values.map((value, i) => (value === undefined ? undefined : unseal(keys[i] as Buffer, value).subarray(1)))
+  }
+
+  saveWill(clientId: string, will: Message): void {
+    const key = willKey(clientId)
+    this.commit.put(key, encodeBytes(key, packetOfMessage(will)))
+  }
+
+  dropWill(clientId: string): void {
+    this.commit.del(willKey(clientId))
+  }
+
+  // -- work of its own ----------------------------------------------------------------------------------------------
+
+  /** Has a session look at its queue when what is on its way is stored. */
+  wakeLater(log: SessionLog): void {
+    if (this.commit.isIdle) setImmediate(() => log.wake())
+    else this.#wakes.add(log)
+  }
+
+  parkLater(log: SessionLog): void {
+    this.#parks.push(log)
+  }
+
+  /** Throws away what is too old: messages after message.ingress.qos1.cleanup.retention. */
+  cleanUp(now: number): void {
+    this.retainedSince = now - this.settings.retentionMs
+    this.ages.note(now, this.nextSeq)
+    this.expiredBefore = this.ages.before(this.retainedSince)
+    if (this.expiredBefore === 0) return
+    for (const log of this.logs.values()) if (log.lowest < this.expiredBefore) log.wake()
+  }
+
+  /** Looks after space; called now and then. */
+  checkSpace(): void {
+    this.#written = 0
+    this.#space.check()
+  }
+
+  readFailed(log: SessionLog, error: Error): void {
+    if (this.#isClosed || this.commit.failure !== null) return // it is read when the database is open again
+    this.#log.error({ clientId: log.session.clientId, dir: this.database.dir, err: error }, 'store.read.failed')
+  }
+
+  /** Messages that should be there are not: never silently. */
+  lost(log: SessionLog, count: number): void {
+    this.#log.error({ clientId: log.session.clientId, dir: this.database.dir, count }, 'store.messages.lost')
+  }
+
+  /** Stores what is on its way and closes the database. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    await this.commit.close()
+    this.#isClosed = true
+    this.#space.stop()
+    await sleep(0)
+    await this.database.close()
+  }
+
+  #committed(end: number, bytes: number): void {
+    this.committedEnd = end
+    this.#written += bytes
+    if (this.#written > CHECK_EVERY_BYTES) this.checkSpace()
+    if (this.#wakes.size > 0) {
+      const wakes = this.#wakes
+      this.#wakes = new Set()
+      for (const log of wakes) log.wake()
+    }
+    if (this.#parks.length > 0) {
+      const parks = this.#parks
+      this.#parks = []
+      for (const log of parks) log.park()
+    }
+    this.#state.flushAll()
+  }
+
+  #sound(): void {
+    const error = this.commit.failure
+    // What the reserve gave is for acknowledgements: until there is room again nothing new is stored.
+    if (error !== null && isFull(messageOf(error))) this.#space.isFull = true
+    const alarm = this.commit.failure !== null ? 'failed' : this.#space.isFull ? 'full' : 'ok'
+    if (alarm === this.#alarm) return
+    this.#alarm = alarm
+    if (alarm === 'ok') this.#log.info({ dir: this.database.dir }, 'store.ok')
+    else this.#log.error({ dir: this.database.dir, reason: error === null ? 'full' : messageOf(error) }, 'store.refuses')
+    if (alarm !== 'failed') for (const log of this.logs.values()) if (log.session.receiver !== null) log.wake()
+    this.onAlarm(alarm)
+  }
+}
