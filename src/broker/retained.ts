@@ -1,23 +1,46 @@
+import type { Subscription } from 'aedes'
 import { TopicTree } from '../router/index.ts'
+import type { Client } from './client.ts'
 import { Message } from './message.ts'
+import { RetainedCache } from './retained-cache.ts'
+import { RetainedEntry } from './retained-entry.ts'
+import { RetainedFeed } from './retained-feed.ts'
+import type { Session } from './session.ts'
 import type { HubState } from './state.ts'
 import type { Store } from './store/index.ts'
 
-/** The retained message of each topic, section 3.3.1.3, found by filter. Bounded in number and bytes. */
+const CACHE_BYTES = 8_388_608
+
+/** What is retained for filters: each once, with the one of the subscriptions that has the highest QoS. */
+export interface Found {
+  /** Those that are in memory only. */
+  readonly messages: Map<Message, Subscription>
+  /** Those that the store has. */
+  readonly stored: Map<RetainedEntry, Subscription>
+}
+
+/**
+ * The retained message of each topic, section 3.3.1.3, found by filter. Bounded in number and bytes. With a store the
+ * payloads lie there, and in memory only as far as the cache has room.
+ */
 export class RetainedStore {
+  readonly cache: RetainedCache
   readonly #state: HubState
-  readonly #tree = new TopicTree<Message>()
+  readonly #tree = new TopicTree<Message | RetainedEntry>()
+  readonly #feeds = new Map<Client, RetainedFeed>()
   #bytes = 0
 
-  constructor(state: HubState) {
+  /** `cacheBytes`: memory for messages that the store has too. Default 8 MiB. */
+  constructor(state: HubState, cacheBytes = CACHE_BYTES) {
     this.#state = state
+    this.cache = new RetainedCache(cacheBytes)
   }
 
   get count(): number {
     return this.#tree.size
   }
 
-  /** Bytes of topics and payloads. */
+  /** Bytes of topics and payloads, wherever they lie. */
   get bytes(): number {
     return this.#bytes
   }
@@ -27,49 +50,101 @@ export class RetainedStore {
    * removes it [MQTT-3.3.1-10] [MQTT-3.3.1-11]. Returns false when a limit forbids to keep it.
    */
   store(topic: string, payload: Uint8Array, qos: number): boolean {
+    const old = this.#tree.get(topic)
+    const store = this.#storeFor(topic)
     if (payload.length === 0) {
-      const removed = this.#tree.delete(topic)
-      if (removed === undefined) return true
-      this.#bytes -= removed.size
-      this.#storeFor(topic)?.dropRetained(topic)
+      if (old !== undefined) this.#remove(topic, old, store)
       return true
     }
-    const old = this.#tree.get(topic)
-    const message = Message.of(topic, payload, qos, true)
-    const bytes = this.#bytes + message.size - (old?.size ?? 0)
+    const size = sizeOf(topic, payload)
+    const bytes = this.#bytes + size - (old?.size ?? 0)
     const { settings } = this.#state
-    const store = this.#storeFor(topic)
     const isOver = (old === undefined && this.#tree.size >= settings.retainedCount) || bytes > settings.retainedBytes
     if (isOver || (store !== null && store.blocked !== null)) {
       this.#state.counters.droppedRetained++
       // The old one must not be taken for the current value.
-      if (old !== undefined) {
-        this.#tree.delete(topic)
-        this.#bytes -= old.size
-        store?.dropRetained(topic)
-      }
+      if (old !== undefined) this.#remove(topic, old, store)
       return false
     }
-    this.#tree.set(topic, message)
+    const message = Message.of(topic, payload, qos, true)
+    if (store === null) this.#tree.set(topic, message)
+    else {
+      store.saveRetained(topic, qos, payload)
+      const entry = old instanceof RetainedEntry ? old : this.#add(topic)
+      this.cache.forget(entry)
+      entry.become(size, qos)
+      this.cache.pin(entry, message, store)
+    }
     this.#bytes = bytes
-    store?.saveRetained(topic, qos, payload)
     return true
   }
 
   /** A message as it was stored when the hub ended. */
   restore(topic: string, payload: Uint8Array, qos: number): void {
-    const message = Message.of(topic, payload, qos, true)
-    this.#tree.set(topic, message)
-    this.#bytes += message.size
+    const entry = this.#add(topic)
+    entry.become(sizeOf(topic, payload), qos)
+    this.#bytes += entry.size
+    if (this.cache.hasRoomFor(entry)) this.cache.keep(entry, Message.of(topic, payload, qos, true), true)
+  }
+
+  /** What the store has for this topic. */
+  stored(topic: string): RetainedEntry | undefined {
+    const item = this.#tree.get(topic)
+    return item instanceof RetainedEntry ? item : undefined
+  }
+
+  /** All whose topics one of the filters matches. */
+  find(subscriptions: readonly Subscription[]): Found {
+    const found: Found = { messages: new Map(), stored: new Map() }
+    const { messages, stored } = found
+    for (const each of subscriptions) {
+      this.#tree.match(each.topic, item => {
+        if (item instanceof RetainedEntry) note(stored, item, each)
+        else note(messages, item, each)
+      })
+    }
+    return found
+  }
+
+  /**
+   * Sends stored messages to a client, from the cache or from disk. Settled when all are sent; or when the client does
+   * not keep up, and then it gets the rest when it has room.
+   */
+  feed(client: Client, session: Session, store: Store, found: Found['stored']): Promise<void> {
+    let feed = this.#feeds.get(client)
+    if (feed === undefined) {
+      feed = new RetainedFeed(client, session, store, this, () => this.#feeds.delete(client))
+      this.#feeds.set(client, feed)
+    }
+    return feed.send(found)
+  }
+
+  #add(topic: string): RetainedEntry {
+    const entry = new RetainedEntry(topic)
+    this.#tree.set(topic, entry)
+    return entry
+  }
+
+  #remove(topic: string, old: Message | RetainedEntry, store: Store | null): void {
+    this.#tree.delete(topic)
+    this.#bytes -= old.size
+    store?.dropRetained(topic)
+    if (!(old instanceof RetainedEntry)) return
+    this.cache.forget(old)
+    old.isGone = true
   }
 
   /** What the hub says of itself is not stored: the next one says it anew. */
   #storeFor(topic: string): Store | null {
     return topic.startsWith('$SYS/') ? null : this.#state.store
   }
+}
 
-  /** Visits every retained message whose topic matches. */
-  match(filter: string, visit: (message: Message) => void): void {
-    this.#tree.match(filter, visit)
-  }
+function sizeOf(topic: string, payload: Uint8Array): number {
+  return 2 + Buffer.byteLength(topic) + payload.length
+}
+
+function note<T>(found: Map<T, Subscription>, item: T, subscription: Subscription): void {
+  const other = found.get(item)
+  if (other === undefined || other.qos < subscription.qos) found.set(item, subscription)
 }

@@ -14,7 +14,7 @@ export async function admit(client: Client): Promise<void> {
   if (client.closed) {
     // Nobody will come for what does not outlive its connection.
     if ((session.clean || hub.link !== null) && session.receiver === null) hub.sessions.drop(session)
-    else if (session.receiver === null) session.log?.leave()
+    else if (session.receiver === null && hub.clients[id] === undefined) session.log?.leave()
     return
   }
   client.session = session
@@ -54,10 +54,12 @@ async function openSession(client: Client, id: string): Promise<{ session: Sessi
     const session = sessions.create(id, false)
     return { session, present: await link.restore({ id }, session) }
   }
-  if (kept?.log?.isParked === true) await kept.log.unpark()
-  else if (store !== null && (kept?.log?.held ?? 0) > 0) await stored(store)
+  await kept?.log?.unpark()
+  if (store !== null && (kept?.log?.held ?? 0) > 0) await stored(store)
   if (kept !== undefined && !kept.clean && sessions.get(id) === kept) return { session: kept, present: true } // [MQTT-3.1.2-4]
-  return { session: sessions.create(id, false), present: false }
+  const session = sessions.create(id, false)
+  if (store !== null) await stored(store)
+  return { session, present: false }
 }
 
 /** Waits until all is stored; while nothing can be, the client does not wait for it. */

@@ -4,7 +4,6 @@ import { filterMatches } from '../../router/index.ts'
 import { messageOf } from '../aedes-packets.ts'
 import type { Client } from '../client.ts'
 import { ask } from '../hooks.ts'
-import type { Message } from '../message.ts'
 import { ProtocolError } from '../protocol-error.ts'
 import type { Session } from '../session.ts'
 
@@ -103,12 +102,12 @@ async function sendRetained(client: Client, session: Session, accepted: Subscrip
     }
     return
   }
-  const found = new Map<Message, number>()
-  for (const { topic, qos } of accepted)
-    hub.retained.match(topic, message => found.set(message, Math.max(found.get(message) ?? 0, qos)))
-  for (const [message, qos] of found) session.deliverRetained(message, Math.min(message.qos, qos))
+  const { messages, stored } = hub.retained.find(accepted)
+  for (const [message, { qos }] of messages) session.deliverRetained(message, Math.min(message.qos, qos))
+  const { store } = hub.state
+  if (store !== null && stored.size > 0) await hub.retained.feed(client, session, store, stored)
   // The next SUBSCRIBE of a client that asks for everything again and again lets others go first.
-  if (found.size > MANY_RETAINED) await new Promise(resolve => setImmediate(resolve))
+  if (messages.size > MANY_RETAINED) await new Promise(resolve => setImmediate(resolve))
 }
 
 /** Of several entries with one filter the last counts [MQTT-3.8.4-3]. */

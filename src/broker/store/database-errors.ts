@@ -1,4 +1,4 @@
-import { type ErrorCode, GatewayError, messageOf, systemCodeOf } from '../../common/index.ts'
+import { GatewayError, messageOf, systemCodeOf } from '../../common/index.ts'
 
 /** What can be done about a database that is damaged. */
 export function corrupt(dir: string, what: string, cause?: unknown): GatewayError {
@@ -30,6 +30,11 @@ export function isLocked(thrown: unknown): boolean {
   return levelErrorOf(thrown).code === 'LEVEL_LOCKED'
 }
 
+/** Whether there was a database where a new one was to be made. */
+export function existsAlready(thrown: unknown): boolean {
+  return levelErrorOf(thrown).words.includes('error_if_exists')
+}
+
 /** Whether it failed for lack of space. */
 export function isDiskFull(thrown: unknown): boolean {
   return /no space left|ENOSPC|disk quota exceeded|EDQUOT/i.test(levelErrorOf(thrown).words)
@@ -41,11 +46,10 @@ export function fromLevel(dir: string, thrown: unknown): GatewayError {
   const { code, words, error } = levelErrorOf(thrown)
   if (code === 'LEVEL_CORRUPTION') return corrupt(dir, words, error)
   if (/permission denied|read-only file system/i.test(words)) return directoryError(dir, words, error)
-  const message = `the database in ${dir} can not be opened: ${words}`
   const isFull = isDiskFull(error)
-  const todo = isFull ? '. Make room on the disk and start again' : '. Check the disk and its file system'
-  const known: ErrorCode = code === 'LEVEL_IO_ERROR' ? 'ERR_STORE_IO' : 'ERR_STORE_OPEN'
-  return new GatewayError(known, message + (code === 'LEVEL_IO_ERROR' ? todo : ''), { cause: error, retryable: isFull })
+  const todo = isFull ? 'Make room on the disk' : 'Check the disk and its file system'
+  const message = `the database in ${dir} can not be used: ${words}. ${todo}`
+  return new GatewayError('ERR_STORE_IO', message, { cause: error, retryable: isFull })
 }
 
 export function directoryError(dir: string, what: string, cause?: unknown): GatewayError {

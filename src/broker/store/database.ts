@@ -1,6 +1,6 @@
 import { GatewayError, type Logger, messageOf } from '../../common/index.ts'
 import { checkDatabase, type TornTail } from './database-check.ts'
-import { fromLevel, ioError, isDiskFull, isLocked } from './database-errors.ts'
+import { existsAlready, fromLevel, ioError, isDiskFull, isLocked } from './database-errors.ts'
 import { type Level, settleFormat } from './database-format.ts'
 import { isInUse, makeLevel, openLevel } from './database-level.ts'
 import { type RepairReport, repairDatabase } from './database-repair.ts'
@@ -28,7 +28,8 @@ export class Database {
   /** Absolute, without symbolic links. */
   readonly dir: string
   readonly #log: Logger
-  readonly #reserveBytes: number
+  /** Size of the reserve file; 0: none. */
+  readonly reserveBytes: number
   /** One for good, once the directory has been looked at: classic-level leaks a little with each that fails to open. */
   #level: Level | null = null
   #isClosed = false
@@ -38,7 +39,7 @@ export class Database {
   private constructor(dir: string, { log, reserveBytes }: DatabaseOptions) {
     this.dir = dir
     this.#log = log
-    this.#reserveBytes = reserveBytes
+    this.reserveBytes = reserveBytes
   }
 
   /**
@@ -93,7 +94,7 @@ export class Database {
    * where it would never read it again. May be called again when it fails.
    */
   async reopen(): Promise<void> {
-    if (this.#isClosed) throw new GatewayError('ERR_STORE_CLOSED', `the database in ${this.dir} is closed`)
+    this.#refuseClosed()
     try {
       await this.#level?.close()
     } catch (failure) {
@@ -114,7 +115,7 @@ export class Database {
 
   /** Writes the reserve file again when there is room for it twice; false when there is not. */
   async restoreReserve(): Promise<boolean> {
-    const bytes = this.#reserveBytes
+    const bytes = this.reserveBytes
     return this.#reserve(async () => {
       if (bytes === 0 || (await reserveSize(this.dir)) === bytes) return true
       if ((await bytesFree(this.dir)) < bytes * ROOM_FOR_RESERVE) return false
@@ -138,6 +139,11 @@ export class Database {
     return bytesOfFiles(this.dir)
   }
 
+  /** Gives back the space of what was deleted, at once. */
+  async compact(): Promise<void> {
+    await this.level.compactRange(Buffer.from([0]), Buffer.from([255]), { keyEncoding: 'buffer' })
+  }
+
   /** Closes LevelDB, then says that the directory is nobody's. Idempotent. */
   async close(): Promise<void> {
     if (this.#isClosed) return
@@ -158,8 +164,7 @@ export class Database {
       await this.#openLevel(isNew)
     } catch (failure) {
       // A new database that is not new any more: somebody else was faster.
-      if (isLocked(failure) || (isNew && (await surveyDirectory(dir)).hasDatabase))
-        throw lockedBy(dir, await readOwner(dir))
+      if (isLocked(failure) || (isNew && existsAlready(failure))) throw lockedBy(dir, await readOwner(dir))
       throw fromLevel(dir, failure)
     }
     for (const tail of tails) this.#log.warn({ dir, ...tail }, 'store.repaired')
@@ -168,7 +173,9 @@ export class Database {
   }
 
   async #openLevel(isNew: boolean): Promise<void> {
-    this.#level ??= makeLevel(this.dir)
+    // close() may have come while the files were looked at. From here on LevelDB closes behind opening.
+    this.#refuseClosed()
+    this.#level ??= makeLevel(this.dir, this.reserveBytes)
     const level = this.#level
     try {
       await openLevel(level, isNew)
@@ -176,8 +183,13 @@ export class Database {
       if (!isDiskFull(failure) || (await reserveSize(this.dir)) === null) throw failure
       this.#log.warn({ dir: this.dir }, 'store.reserve.released')
       await this.releaseReserve()
+      this.#refuseClosed()
       await openLevel(level, isNew)
     }
+  }
+
+  #refuseClosed(): void {
+    if (this.#isClosed) throw new GatewayError('ERR_STORE_CLOSED', `the database in ${this.dir} is closed`)
   }
 
   async #check(): Promise<TornTail[]> {
@@ -192,7 +204,7 @@ export class Database {
 
   async #settleReserve(): Promise<void> {
     const { dir } = this
-    const bytes = this.#reserveBytes
+    const bytes = this.reserveBytes
     const size = await reserveSize(dir)
     if (size === bytes) return
     if (size !== null) await this.releaseReserve()

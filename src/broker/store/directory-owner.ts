@@ -12,7 +12,7 @@ export interface Owner {
 }
 
 /** This process. The same for all of its threads. */
-export function thisProcess(): Owner {
+function thisProcess(): Owner {
   return { pid: process.pid, started: performance.timeOrigin }
 }
 

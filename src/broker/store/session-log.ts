@@ -51,7 +51,7 @@ export class SessionLog {
   #sent: readonly Sent[] | null = null
   #behind: Behind[] = []
   #isBusy = false
-  /** Its client is about to be let in. */
+  /** Its client is about to be let in: what it needs first stays in memory. */
   #isExpected = false
   /** Raised when a read that is under way is no longer what is needed. */
   #version = 0
@@ -168,6 +168,7 @@ export class SessionLog {
   /** The client has gone: what waits in memory waits on disk from now on. */
   leave(): void {
     this.#version++
+    this.#isExpected = false
     this.#behind = []
     let first = 0
     let bytes = 0
@@ -195,13 +196,14 @@ export class SessionLog {
 
   /** Lets go of the messages in the window of an absent client; they are stored. */
   park(): void {
-    if (this.session.receiver !== null || this.#sent !== null || this.held > 0 || this.isDropped) return
+    if (this.session.receiver !== null || this.#isExpected || this.#sent !== null || this.held > 0) return
     this.#sent = this.session.sent()
     this.session.forgetWindow()
   }
 
   /** Brings the window and the first messages that wait back before the client is let in. */
   unpark(): Promise<void> {
+    this.#isExpected = true
     this.#unparking ??= this.#unpark().finally(() => {
       this.#unparking = null
     })
@@ -227,12 +229,10 @@ export class SessionLog {
     }
     if (this.#isBusy || !this.#isReadable) return
     this.#isBusy = true
-    this.#isExpected = true
     try {
       await this.#work()
     } finally {
       this.#isBusy = false
-      this.#isExpected = false
     }
   }
 
@@ -308,6 +308,12 @@ export class SessionLog {
       const entries = await this.#store.queue.read(this.number, this.#diskEntry, end, READ_AHEAD, READ_BYTES)
       if (version !== this.#version || this.isDropped) continue
       if (entries.length === 0) {
+        if (end < this.#store.nextSeq) {
+          // What waits first is on its way to the database.
+          this.#diskEntry = end
+          this.#diskNext = end
+          continue
+        }
         this.#store.lost(this, this.diskCount)
         this.#emptied()
         this.session.pump()

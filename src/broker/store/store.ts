@@ -41,7 +41,7 @@ export interface StoreOptions {
 }
 
 /** Messages that are not written yet may take so many bytes before publishers have to wait. */
-const CONGESTED_BYTES = 8_388_608
+const CONGESTED_BYTES = 2_097_152
 /** Written bytes after which the disk is looked at. */
 const CHECK_EVERY_BYTES = 4_194_304
 const PURGE_STEP = 256

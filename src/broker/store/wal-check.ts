@@ -47,7 +47,7 @@ export async function checkWal(dir: string, files: readonly string[]): Promise<L
   }
   return reports.map((report, index) => {
     const { damage } = report
-    const isFollowed = reports.slice(index + 1).some(later => later.records > 0)
+    const isFollowed = reports.slice(index + 1).some(later => later.records > 0 || later.damage?.isTail === false)
     if (damage === null || !isFollowed) return report
     return { ...report, damage: { ...damage, isTail: false } }
   })

@@ -195,6 +195,16 @@ suite('an open database', () => {
     assert.equal(await countEntries(database.level), 3)
   })
 
+  test('that is closed while it is opened again stays closed', async t => {
+    const dir = scratch(t)
+    const database = await openIn(t, dir)
+    await fill(database.level, 3)
+    const again = database.reopen().catch(() => {})
+    await database.close()
+    await again
+    assert.equal(await countEntries((await openIn(t, dir)).level), 3)
+  })
+
   test('knows how much it has and how much there is room for', async t => {
     const dir = scratch(t)
     const database = await openIn(t, dir, { reserveBytes: 3_000_000 })
