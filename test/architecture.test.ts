@@ -22,6 +22,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
 /** Where each library may be imported, types included: a folder or a file of src. Every other library is a mistake. */
 const OWNERS: Readonly<Record<string, string>> = {
   aedes: 'broker/',
+  'classic-level': 'broker/store/',
   'mqtt-packet': 'broker/',
   ws: 'broker/listeners/websocket.ts',
   yaml: 'config/',

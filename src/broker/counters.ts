@@ -14,6 +14,8 @@ export class Counters {
   droppedQos0 = 0
   /** QoS 1 and 2 messages thrown away because a session's queue was full. */
   droppedQueued = 0
+  /** QoS 1 and 2 messages thrown away because they had waited for too long. */
+  droppedExpired = 0
   /** QoS 1 and 2 messages neither stored nor acknowledged: storage full or failing, or refused by a full queue. */
   refused = 0
   /** Retained messages not stored because the limit was reached. */

@@ -8,6 +8,9 @@ import type { Receiver } from './receiver.ts'
 import type { HubState } from './state.ts'
 import type { Sent, SessionLog } from './store/index.ts'
 
+/** Bytes that may wait in memory ahead of the window of a stored session. */
+const BYTES_AHEAD = 262_144
+
 /** What the server keeps of a client, section 4.1: while it is connected and, without Clean Session, beyond. */
 export abstract class KeptState {
   readonly clientId: string
@@ -40,7 +43,7 @@ export abstract class KeptState {
 
   /** Messages waiting for room in the window or for the client to come back. */
   get queued(): number {
-    return this.memoryQueued + (this.log === null ? 0 : this.log.diskCount)
+    return this.memoryQueued + (this.log === null ? 0 : this.log.disk.count)
   }
 
   /** Those of them that are in memory. */
@@ -56,8 +59,15 @@ export abstract class KeptState {
   /** The queue takes no more (queue.max). */
   get isFull(): boolean {
     const { queueMessages, queueBytes } = this.state.settings
-    const bytes = (this.queue === null ? 0 : this.queue.bytes) + (this.log === null ? 0 : this.log.diskBytes)
+    const bytes = (this.queue === null ? 0 : this.queue.bytes) + (this.log === null ? 0 : this.log.disk.bytes)
     return this.queued >= queueMessages || bytes >= queueBytes
+  }
+
+  /** Whether up to `messages` may wait in memory ahead of the window, while more wait on disk. */
+  hasRoomAhead(messages: number): boolean {
+    const { queue } = this
+    if (queue === null || queue.length === 0) return true
+    return queue.length < messages && queue.bytes < BYTES_AHEAD && !this.state.isFull(0)
   }
 
   /** How many of so many messages there is room for: all but where the newest are to be dropped. */

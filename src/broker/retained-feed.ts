@@ -8,6 +8,7 @@ import type { Session } from './session.ts'
 import type { Store } from './store/index.ts'
 
 type Pile = Map<RetainedEntry, Subscription>
+type Line = [RetainedEntry, Subscription]
 
 /** What is read and sent in one go. */
 const SLICE_MESSAGES = 256
@@ -71,12 +72,11 @@ export class RetainedFeed {
   async #work(release: () => void): Promise<void> {
     let pauseMs = 0
     try {
-      while (!this.#client.closed) {
-        const pile = this.#logged.size > 0 ? this.#logged : this.#direct
-        if (pile.size === 0) return
-        if (pile === this.#logged || this.#hasRoom) {
+      while (!this.#client.closed && this.#logged.size + this.#direct.size > 0) {
+        const slice = this.#takeLogged() ?? this.#takeDirect()
+        if (slice !== null) {
           pauseMs = 0
-          await this.#sendSlice(pile)
+          await this.#sendSlice(slice)
         } else {
           release() // its acknowledgements make room, so they must be read
           pauseMs = Math.min(pauseMs * 2 || PAUSE_FROM_MS, PAUSE_UP_TO_MS)
@@ -89,9 +89,21 @@ export class RetainedFeed {
     }
   }
 
-  get #hasRoom(): boolean {
+  /** As many as the queue takes without dropping any; null: none. */
+  #takeLogged(): Line[] | null {
+    const { log, queued } = this.#session
+    const { isCongested, blocked, settings } = this.#store
+    if (log === null || this.#logged.size === 0 || isCongested || blocked !== null) return null
+    const messages = settings.queueMessages - queued
+    const bytes = settings.queueBytes - log.diskBytes
+    if (queued > 0 && (messages <= 0 || bytes <= 0)) return null
+    return take(this.#logged, Math.min(messages, SLICE_MESSAGES), Math.min(bytes, SLICE_BYTES))
+  }
+
+  #takeDirect(): Line[] | null {
     const { log, memoryQueued } = this.#session
-    return !this.#client.blocked && memoryQueued < ROOM_BELOW && (log === null || log.diskCount === 0)
+    const hasRoom = !this.#client.blocked && memoryQueued < ROOM_BELOW && (log === null || log.diskCount === 0)
+    return hasRoom && this.#direct.size > 0 ? take(this.#direct, SLICE_MESSAGES, SLICE_BYTES) : null
   }
 
   #pause(ms: number): Promise<void> {
@@ -104,29 +116,21 @@ export class RetainedFeed {
     })
   }
 
-  async #sendSlice(pile: Pile): Promise<void> {
-    const unread: [RetainedEntry, Subscription][] = []
-    let messages = 0
-    let bytes = 0
-    for (const [entry, subscription] of pile) {
-      if (messages > 0 && (messages === SLICE_MESSAGES || bytes + entry.size > SLICE_BYTES)) break
-      messages++
-      bytes += entry.size
-      pile.delete(entry)
+  async #sendSlice(slice: readonly Line[]): Promise<void> {
+    const unread: Line[] = []
+    for (const [entry, subscription] of slice) {
       const current = this.#current(entry)
       if (current === undefined) continue
       if (current.message === null) unread.push([current, subscription])
       else this.#deliver(current, current.message, subscription)
       if (this.#client.closed) return
     }
-    const { isCongested, blocked, commit } = this.#store
-    // What is written more slowly than it is read must not pile up in memory.
-    if (pile === this.#logged && isCongested && blocked === null) await commit.committed()
-    if (unread.length > 0) await this.#readAndSend(unread, pile.size > 0)
-    else if (pile.size > 0) await new Promise(resolve => setImmediate(resolve)) // others go first
+    const isLast = this.#logged.size + this.#direct.size === 0
+    if (unread.length > 0) await this.#readAndSend(unread, !isLast)
+    else if (!isLast) await new Promise(resolve => setImmediate(resolve)) // others go first
   }
 
-  async #readAndSend(unread: readonly [RetainedEntry, Subscription][], isOneOfMany: boolean): Promise<void> {
+  async #readAndSend(unread: readonly Line[], isOneOfMany: boolean): Promise<void> {
     const versions = unread.map(([entry]) => entry.version)
     const payloads = await this.#reader.read(unread.map(([entry]) => entry.topic))
     for (const [i, [entry, subscription]] of unread.entries()) {
@@ -172,4 +176,17 @@ export class RetainedFeed {
       }
     }
   }
+}
+
+/** Takes the first off a pile: at least one. */
+function take(pile: Pile, messages: number, bytes: number): Line[] {
+  const taken: Line[] = []
+  let size = 0
+  for (const line of pile) {
+    size += line[0].size
+    if (taken.length > 0 && (taken.length >= messages || size > bytes)) break
+    taken.push(line)
+    pile.delete(line[0])
+  }
+  return taken
 }

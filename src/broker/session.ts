@@ -22,9 +22,9 @@ export class Session extends KeptState {
   /** Delivers one message at this QoS, now or when the window and the connection allow. */
   deliver(message: Message, qos: number): void {
     const { receiver, log } = this
-    if (log !== null && log.diskCount > 0) {
+    if (log !== null && log.disk.count > 0) {
       if (message.seq === 0) this.#follow(log, message)
-      if (message.seq === 0 || log.isOnDisk(message.seq)) return
+      if (message.seq === 0 || log.disk.has(message.seq)) return
     }
     if (qos === 0) {
       if (receiver === null) {
@@ -50,9 +50,9 @@ export class Session extends KeptState {
     if (log !== null && qos > 0) {
       // Asked for over and over it does not fill the disk.
       const { queueMessages, retainedCount } = this.state.settings
-      const isWanted = log.diskCount < Math.max(queueMessages, retainedCount)
+      const isWanted = log.disk.count < Math.max(queueMessages, retainedCount)
       if (!isWanted || this.state.store?.appendFor(this, message, qos) !== true) this.state.counters.droppedQueued++
-    } else if (log !== null && log.diskCount > 0) this.#follow(log, message)
+    } else if (log !== null && log.disk.count > 0) this.#follow(log, message)
     else if (this.queued > 0 || receiver.blocked || !this.#mayPass(qos) || (qos > 0 && this.window().free <= 0))
       this.#enqueueRetained(message, qos)
     else this.#send(receiver, message, qos)
@@ -77,7 +77,7 @@ export class Session extends KeptState {
   /** Delivers a run of QoS 1 packets of one topic at QoS 1: one copy of all bytes, then the packet identifiers. */
   deliverRun(run: Run): void {
     const { receiver, log } = this
-    if (log !== null && log.isOnDisk(run.seq)) return
+    if (log !== null && log.disk.has(run.seq)) return
     const window = this.window()
     // As many as the window takes go at once; the others wait in the queue.
     const isLarge = run.end - run.start >= REFERENCE_FROM * run.count // then payloads go by reference, one by one
@@ -286,7 +286,7 @@ export class Session extends KeptState {
 
   #enqueueQos0(message: Message): void {
     const { log } = this
-    if (log !== null && log.diskCount > 0) {
+    if (log !== null && log.disk.count > 0) {
       this.deliver(message, 0)
       return
     }
@@ -316,14 +316,16 @@ export class Session extends KeptState {
     const queue = this.queue
     const { queueMessages, queueBytes, overflow } = this.state.settings
     const isOver = queue.counted >= queueMessages || queue.bytes + message.size > queueBytes
-    if (overflow !== 'drop-oldest' && (isOver || this.state.isFull(message.size))) {
+    // Stored messages share the memory of all without losing any: what has no room there waits on disk.
+    const isUnstored = this.log === null
+    if (overflow !== 'drop-oldest' && (isOver || (isUnstored && this.state.isFull(message.size)))) {
       this.#drop(message)
       return
     }
     // Near a connected client a message soon goes on; farther back it must not pin the chunk it came in.
     if (this.receiver === null || queue.length >= NEAR) message.settle()
     queue.push(message, qos, false)
-    while (queue.counted > queueMessages || queue.bytes > queueBytes || this.state.isFull(0)) {
+    while (queue.counted > queueMessages || queue.bytes > queueBytes || (isUnstored && this.state.isFull(0))) {
       const oldest = queue.counted > 1 ? queue.dropOldest() : null
       if (oldest === null) return
       this.#drop(oldest)

@@ -2,6 +2,7 @@ import { messageOf } from '../aedes-packets.ts'
 import type { Client } from '../client.ts'
 import type { Session } from '../session.ts'
 import type { Store } from '../store/index.ts'
+import { refuseConnect } from './refuse-connect.ts'
 import { recheckSubscriptions } from './subscribe.ts'
 
 /** A client that may come in: take-over, session, CONNACK 0, and what waited for it. */
@@ -10,6 +11,7 @@ export async function admit(client: Client): Promise<void> {
   const id = client.id as string
   // From here on the identifier is this client's; whoever claims it next ends this connection, at any await below.
   hub.claim(client)
+  if (isUnpromisable(client, id)) return refuseConnect(client, 3, 'sessions can not be stored now')
   const { session, present } = await openSession(client, id)
   if (client.closed) {
     // Nobody will come for what does not outlive its connection.
@@ -37,6 +39,14 @@ export async function admit(client: Client): Promise<void> {
   client.welcome(session, present)
   const { address, transport } = client.peer
   hub.log.info({ clientId: id, principal: client.principal.name, address, transport }, 'client.connected')
+}
+
+/** While nothing can be stored no session is made or ended: after a crash it would be as if CONNACK had not been sent. */
+function isUnpromisable(client: Client, id: string): boolean {
+  const { state, sessions } = client.hub
+  if (state.store === null || state.store.commit.failure === null) return false
+  const isStored = (sessions.get(id)?.log ?? null) !== null
+  return client.clean ? isStored : !isStored
 }
 
 async function openSession(client: Client, id: string): Promise<{ session: Session; present: boolean }> {

@@ -6,6 +6,7 @@ import type { Client } from '../client.ts'
 import { ask } from '../hooks.ts'
 import { ConnectRefused, ProtocolError } from '../protocol-error.ts'
 import { admit } from './admit.ts'
+import { refuseConnect } from './refuse-connect.ts'
 
 /** What OpenEdge takes as a Client Identifier; its length is a limit of its own. */
 const OPENEDGE_CLIENT_ID = /^[0-9A-Za-z_-]+$/
@@ -42,19 +43,6 @@ export async function handleConnect(client: Client, packet: ConnectPacket): Prom
   }
   client.keepAlive(packet.keepalive ?? 0)
   await admit(client)
-}
-
-/** Answers CONNECT with a return code other than 0 and ends the connection [MQTT-3.2.2-5]. */
-export async function refuseConnect(client: Client, code: number, reason: string, cause?: Error): Promise<void> {
-  const connack = { cmd: 'connack' as const, returnCode: code, sessionPresent: false } // [MQTT-3.2.2-4]
-  client.output.append(Buffer.from([0x20, 2, 0, code]), 0, 4, true)
-  client.flush()
-  client.hub.emit('connackSent', connack, client)
-  client.hub.state.counters.connectionsRefused++
-  const error =
-    cause instanceof ConnectRefused && cause.cause instanceof Error ? cause.cause : new ConnectRefused(code, reason)
-  Object.assign(error, { errorCode: code })
-  client.failGently(error)
 }
 
 /** What can be said before the credentials are looked at. */

@@ -16,7 +16,8 @@ import {
   UNSUBSCRIBE,
 } from '../wire.ts'
 import { handleAcknowledgement } from './acknowledgements.ts'
-import { handleConnect, refuseConnect } from './connect.ts'
+import { handleConnect } from './connect.ts'
+import { refuseConnect } from './refuse-connect.ts'
 import { applySubscribe } from './subscribe.ts'
 import { applyUnsubscribe } from './unsubscribe.ts'
 

@@ -22,7 +22,8 @@ export interface CommitOptions {
   failed(error: Error | null): void
 }
 
-const RETRY_MS = 500
+/** Each try costs some memory that LevelDB does not give back. */
+const RETRY_MS = 2000
 const SYNC_MARK = Buffer.from([META, ...Buffer.from('synced')])
 const NOTHING = Buffer.alloc(0)
 
@@ -40,6 +41,7 @@ export class GroupCommit {
   #writing: Batch | null = null
   #armed = false
   #isClosed = false
+  #isOver = false
   #lastSync = 0
   #isUnsynced = false
   #timer: NodeJS.Timeout | null = null
@@ -121,10 +123,11 @@ export class GroupCommit {
     if (this.#isUnsynced && this.failure === null && this.#options.sync !== 'never') {
       await this.#database.level.put(SYNC_MARK, NOTHING, { sync: true }).catch(() => {})
     }
+    this.#isOver = true
   }
 
   #arm(): void {
-    if (this.#armed || this.#writing !== null) return
+    if (this.#armed || this.#writing !== null || this.#isOver) return
     this.#armed = true
     setImmediate(this.#turn)
   }

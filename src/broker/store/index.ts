@@ -1,6 +1,6 @@
 export { Database } from './database.ts'
-export type { Acknowledging, Hold } from './hold.ts'
 export { isNotStored, notStored } from './group-commit.ts'
+export type { Acknowledging, Hold } from './hold.ts'
 export type { Sent } from './records.ts'
 export { recover } from './recovery.ts'
 export type { SessionLog } from './session-log.ts'

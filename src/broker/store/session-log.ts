@@ -1,5 +1,7 @@
 import type { Message } from '../message.ts'
 import type { Session } from '../session.ts'
+import { Behind } from './behind.ts'
+import { DiskPart } from './disk-part.ts'
 import { EntryList } from './entry-list.ts'
 import { queueKey } from './keys.ts'
 import { LogEntry, type LogRecord } from './log-record.ts'
@@ -12,19 +14,12 @@ const READ_AHEAD = 512
 /** Bytes and entries taken from disk in one go. */
 const READ_BYTES = 262_144
 
-/** A QoS 0 message behind logged ones that wait on disk. */
-interface Behind {
-  /** It goes before the message with this number. */
-  readonly before: number
-  readonly message: Message
-}
-
 /**
  * What a kept session waits for, on disk. In memory are only the entries of messages in its window and of a bounded
  * number ahead of it; the others are numbers here: how many, from where on.
  *
  *     entries   [ 17..19 ][ 24..90 ] | on disk: [ 90..95 ][ 99..99 ] ...
- *                 window   read ahead    ^ #diskEntry
+ *                 window   read ahead    ^ disk.entry
  */
 export class SessionLog {
   readonly number: number
@@ -37,19 +32,15 @@ export class SessionLog {
   isDropped = false
   principal = ''
   guardedTo = 0
-  /** Messages that wait on disk, and their bytes. */
-  diskCount = 0
-  diskBytes = 0
+  /** What waits on disk only. */
+  readonly disk = new DiskPart()
   /** QoS 2 messages whose packet identifier is not stored yet, so that they must not be sent. */
   held = 0
   readonly #store: Store
   readonly #entries = new EntryList()
-  /** The entry that holds the first message that waits on disk, and that message; 0: none waits there. */
-  #diskEntry = 0
-  #diskNext = 0
   /** The window of an absent client. */
   #sent: readonly Sent[] | null = null
-  #behind: Behind[] = []
+  readonly #behind = new Behind()
   #isBusy = false
   /** Its client is about to be let in: what it needs first stays in memory. */
   #isExpected = false
@@ -73,7 +64,7 @@ export class SessionLog {
   get lowest(): number {
     const { first } = this.#entries
     if (first !== undefined) return first.seq
-    return this.diskCount > 0 ? this.#diskEntry : Number.POSITIVE_INFINITY
+    return this.disk.count > 0 ? this.disk.entry : Number.POSITIVE_INFINITY
   }
 
   /** The window is on disk only: unpark() brings it back. */
@@ -96,29 +87,18 @@ export class SessionLog {
     const size = count === record.count ? record.size : Math.round((record.size * count) / record.count)
     const entry = new LogEntry(this, record.seq, count, size, qos)
     record.entries.push(entry)
-    if (!isLater && this.diskCount === 0 && this.session.receiver !== null && this.session.memoryQueued < READ_AHEAD) {
+    if (!isLater && this.disk.count === 0 && this.session.receiver !== null && this.session.hasRoomAhead(READ_AHEAD)) {
       this.#entries.push(entry)
       return
     }
-    if (this.diskCount === 0) {
-      this.#diskEntry = record.seq
-      this.#diskNext = record.seq
-    }
-    this.diskCount += count
-    this.diskBytes += size
+    this.disk.add(record.seq, count, size)
     if (this.session.receiver !== null || this.#store.excess(this) > 0) this.#store.wakeLater(this)
-  }
-
-  /** Whether this message lies on disk only, so that it is not delivered now. */
-  isOnDisk(seq: number): boolean {
-    return this.diskCount > 0 && seq >= this.#diskNext
   }
 
   /** A QoS 0 message that must not overtake what waits on disk; false when there is no room. */
   follow(message: Message): boolean {
     if (this.#behind.length >= this.#store.settings.qos0Buffer) return false
-    message.own()
-    this.#behind.push({ before: this.#store.nextSeq, message })
+    this.#behind.push(this.#store.nextSeq, message)
     return true
   }
 
@@ -150,7 +130,7 @@ export class SessionLog {
   /** How far the client is; null when that says no more than the queue itself. */
   cursor(): Cursor | null {
     const sent = this.#sent ?? this.session.sent()
-    const next = this.session.firstQueued || (this.diskCount > 0 ? this.#diskNext : this.#store.nextSeq)
+    const next = this.session.firstQueued || (this.disk.count > 0 ? this.disk.next : this.#store.nextSeq)
     return sent.length === 0 && this.lowest >= next ? null : { next, sent }
   }
 
@@ -169,7 +149,7 @@ export class SessionLog {
   leave(): void {
     this.#version++
     this.#isExpected = false
-    this.#behind = []
+    this.#behind.clear()
     let first = 0
     let bytes = 0
     const waiting: number[] = []
@@ -179,14 +159,11 @@ export class SessionLog {
       waiting.push(message.seq)
       bytes += message.size
     })
-    this.diskCount += waiting.length
-    this.diskBytes += bytes
     if (first > 0) {
       const boundary = this.#entries.find(first) as LogEntry
       const end = boundary.seq + boundary.count
       const waitsInIt = waiting.findIndex(seq => seq >= end)
-      this.#diskEntry = boundary.seq
-      this.#diskNext = first
+      this.disk.prepend(boundary.seq, first, waiting.length, bytes)
       // An entry that is partly in the window stays.
       this.#entries.cut(boundary, boundary.left <= (waitsInIt === -1 ? waiting.length : waitsInIt))
     }
@@ -242,14 +219,14 @@ export class SessionLog {
     this.session.leftAt = head.leftAt
     this.guardedTo = head.guardedTo
     this.hasCursor = cursor !== null
-    if (cursor !== null) this.#diskNext = cursor.next
+    if (cursor !== null) this.disk.next = cursor.next
     this.#sent = cursor?.sent ?? []
   }
 
   /** One stored entry after the other, in their order, when the hub starts. False: nobody waits for it. */
   restoreEntry(seq: number, count: number, size: number, qos: number, holders: readonly number[] | null): boolean {
     const sent = (this.#sent as readonly Sent[]).filter(each => each.seq >= seq && each.seq < seq + count).length
-    const next = this.diskCount > 0 ? seq : Math.max(this.#diskNext, seq)
+    const next = this.disk.count > 0 ? seq : Math.max(this.disk.next, seq)
     const waiting = Math.max(seq + count - next, 0)
     if (sent + waiting === 0) return false
     if (sent > 0) {
@@ -260,12 +237,9 @@ export class SessionLog {
       this.#entries.push(entry)
     }
     if (waiting > 0) {
-      if (this.diskCount === 0) {
-        this.#diskEntry = seq
-        this.#diskNext = next
-      }
-      this.diskCount += waiting
-      this.diskBytes += (size * waiting) / count
+      const bytes = (size * waiting) / count
+      if (this.disk.count === 0) this.disk.prepend(seq, next, waiting, bytes)
+      else this.disk.add(seq, waiting, bytes)
     }
     return true
   }
@@ -280,14 +254,14 @@ export class SessionLog {
   drop(): void {
     this.isDropped = true
     this.#version++
-    this.#behind = []
+    this.#behind.clear()
   }
 
   // -- from disk ----------------------------------------------------------------------------------------------------
 
   /** There may be something to read: for a client that has room, or to throw away. */
   wake(): void {
-    if (this.#isBusy || this.isDropped || this.diskCount === 0 || !this.#hasWork) return
+    if (this.#isBusy || this.isDropped || this.disk.count === 0 || !this.#hasWork) return
     this.#isBusy = true
     this.#work()
       .catch(error => this.#store.readFailed(this, error as Error))
@@ -297,7 +271,7 @@ export class SessionLog {
   }
 
   async #work(): Promise<void> {
-    while (!this.isDropped && this.diskCount > 0) {
+    while (!this.isDropped && this.disk.count > 0) {
       if (!this.#hasWork) return
       if (!this.#isReadable) {
         this.#store.wakeLater(this)
@@ -305,73 +279,65 @@ export class SessionLog {
       }
       const end = this.#store.committedEnd
       const version = this.#version
-      const entries = await this.#store.queue.read(this.number, this.#diskEntry, end, READ_AHEAD, READ_BYTES)
+      const entries = await this.#store.queue.read(this.number, this.disk.entry, end, READ_AHEAD, READ_BYTES)
       if (version !== this.#version || this.isDropped) continue
       if (entries.length === 0) {
         if (end < this.#store.nextSeq) {
           // What waits first is on its way to the database.
-          this.#diskEntry = end
-          this.#diskNext = end
+          this.disk.beginAt(end)
           continue
         }
-        this.#store.lost(this, this.diskCount)
+        this.#store.lost(this, this.disk.count)
         this.#emptied()
         this.session.pump()
         return
       }
+      const { count } = this.disk
       this.#apply(entries, version)
+      if (this.disk.count === count) return // no room, and nothing to throw away yet
     }
   }
 
   get #hasWork(): boolean {
-    return this.#hasRoom || this.#diskEntry < this.#store.expiredBefore || this.#store.excess(this) > 0
+    return this.#hasRoom || this.disk.entry < this.#store.expiredBefore || this.#store.excess(this) > 0
   }
 
   /** What waits first is in the database. */
   get #isReadable(): boolean {
-    return this.diskCount > 0 && this.#diskEntry < this.#store.committedEnd
+    return this.disk.count > 0 && this.disk.entry < this.#store.committedEnd
   }
 
   get #hasRoom(): boolean {
+    const { session } = this
     return (
-      (this.session.receiver !== null || this.#isExpected) &&
-      this.#sent === null &&
-      this.session.memoryQueued < READ_AHEAD / 2
+      (session.receiver !== null || this.#isExpected) && this.#sent === null && session.hasRoomAhead(READ_AHEAD / 2)
     )
   }
 
   /** Takes entries from the front of the disk's part: throws away what is too many or too old, hands over the rest. */
   #apply(entries: readonly StoredEntry[], version: number): void {
     for (const entry of entries) {
-      const drop = entry.time < this.#store.retainedSince ? entry.count : this.#store.excess(this)
-      const skipped = Math.max(this.#diskNext - entry.seq, 0)
+      const isExpired = entry.time < this.#store.retainedSince
+      const drop = isExpired ? entry.count : this.#store.excess(this)
+      const skipped = this.disk.skipped(entry.seq)
       const waiting = Math.max(entry.count - skipped, 0)
       if (drop > 0) {
         const dropped = Math.min(drop, waiting)
-        this.#store.dropped(this.session, dropped)
-        this.#advance(entry, dropped)
+        this.#store.dropped(this.session, dropped, isExpired)
+        this.disk.advance(entry, dropped)
         this.#reuse(entry, dropped)
-        if (this.diskCount <= 0) this.#emptied()
+        if (this.disk.count <= 0) this.#emptied()
         continue
       }
       if (!this.#hasRoom) return
       const messages = this.#store.queue.messages(entry)
       this.#reuse(entry, 0)
-      this.#advance(entry, waiting)
+      this.disk.advance(entry, waiting)
       this.#handOver(messages, skipped, entry.qos)
-      if (this.diskCount <= 0) this.#emptied()
+      if (this.disk.count <= 0) this.#emptied()
       this.session.pump()
       if (version !== this.#version) return
     }
-  }
-
-  /** Moves the front of the disk's part over `count` messages of this entry. */
-  #advance(entry: StoredEntry, count: number): void {
-    this.diskCount -= count
-    this.diskBytes = Math.max(this.diskBytes - (entry.size * count) / entry.count, 0)
-    this.#diskNext = Math.max(this.#diskNext, entry.seq) + count
-    if (this.#diskNext >= entry.seq + entry.count) this.#diskEntry = this.#diskNext
-    else this.#diskEntry = entry.seq
   }
 
   /** Notes in memory that `dropped` of an entry are gone; none: that all that waits of it is in memory now. */
@@ -382,7 +348,7 @@ export class SessionLog {
     if (dropped > 0) {
       this.touch()
       if (known) this.#take(last, dropped)
-      else if (this.#diskNext >= seq + count) {
+      else if (this.disk.next >= seq + count) {
         this.#store.commit.del(queueKey(this.number, seq))
         if (holders !== null) this.#store.passed(seq, holders)
       }
@@ -390,7 +356,7 @@ export class SessionLog {
     }
     if (known) return
     const entry = new LogEntry(this, seq, count, size, qos)
-    entry.left = count - Math.max(this.#diskNext - seq, 0)
+    entry.left = count - this.disk.skipped(seq)
     entry.isWritten = true
     entry.holders = holders
     this.#entries.push(entry)
@@ -407,15 +373,11 @@ export class SessionLog {
   }
 
   #bringBehind(seq: number): void {
-    while (this.#behind.length > 0 && (this.#behind[0] as Behind).before <= seq)
-      this.session.restoreQueued((this.#behind.shift() as Behind).message, 0)
+    this.#behind.takeBefore(seq, message => this.session.restoreQueued(message, 0))
   }
 
   #emptied(): void {
-    this.diskCount = 0
-    this.diskBytes = 0
-    this.#diskEntry = 0
-    this.#diskNext = 0
+    this.disk.clear()
     if (this.session.receiver !== null) this.#bringBehind(Number.POSITIVE_INFINITY)
   }
 }

@@ -8,16 +8,7 @@ import type { HubState } from '../state.ts'
 import { AgeMarks } from './age-marks.ts'
 import { Database } from './database.ts'
 import { GroupCommit, isFull, type SyncMode } from './group-commit.ts'
-import {
-  cursorKey,
-  filterKey,
-  LAST_SEQ,
-  receiptKey,
-  recordKey,
-  retainedKey,
-  sessionKey,
-  willKey,
-} from './keys.ts'
+import { cursorKey, filterKey, LAST_SEQ, receiptKey, recordKey, retainedKey, sessionKey, willKey } from './keys.ts'
 import { LogRecord } from './log-record.ts'
 import { QueueReader } from './queue-reader.ts'
 import { encodeByte, encodeBytes, encodeRetained, encodeSession, packetOfMessage, unseal } from './records.ts'
@@ -167,16 +158,20 @@ export class Store {
   excess(log: SessionLog): number {
     const { queueMessages, queueBytes, overflow } = this.settings
     if (overflow !== 'drop-oldest') return 0
-    const { diskCount, diskBytes } = log
+    const { count: diskCount, bytes: diskBytes } = log.disk
     const tooMany = diskCount + log.session.memoryQueued - queueMessages
     const tooLarge = diskBytes > queueBytes ? Math.ceil(((diskBytes - queueBytes) / diskBytes) * diskCount) : 0
     return Math.max(Math.min(Math.max(tooMany, tooLarge), diskCount - 1), 0)
   }
 
-  /** Messages that nobody gets because a limit says so. */
-  dropped(session: Session, count: number): void {
-    this.#state.counters.droppedQueued += count
-    session.overflowed()
+  /** Messages that a session does not get because a limit says so. */
+  dropped(session: Session, count: number, isExpired = false): void {
+    const { counters } = this.#state
+    if (isExpired) counters.droppedExpired += count
+    else {
+      counters.droppedQueued += count
+      session.overflowed()
+    }
   }
 
   /** A session is done with a record; the last of those that share it deletes it. */
@@ -350,7 +345,8 @@ export class Store {
     if (alarm === this.#alarm) return
     this.#alarm = alarm
     if (alarm === 'ok') this.#log.info({ dir: this.database.dir }, 'store.ok')
-    else this.#log.error({ dir: this.database.dir, reason: error === null ? 'full' : messageOf(error) }, 'store.refuses')
+    else
+      this.#log.error({ dir: this.database.dir, reason: error === null ? 'full' : messageOf(error) }, 'store.refuses')
     if (alarm !== 'failed') for (const log of this.logs.values()) if (log.session.receiver !== null) log.wake()
     this.onAlarm(alarm)
   }

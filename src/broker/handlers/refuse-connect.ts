@@ -1,0 +1,15 @@
+import type { Client } from '../client.ts'
+import { ConnectRefused } from '../protocol-error.ts'
+
+/** Answers CONNECT with a return code other than 0 and ends the connection [MQTT-3.2.2-5]. */
+export async function refuseConnect(client: Client, code: number, reason: string, cause?: Error): Promise<void> {
+  const connack = { cmd: 'connack' as const, returnCode: code, sessionPresent: false } // [MQTT-3.2.2-4]
+  client.output.append(Buffer.from([0x20, 2, 0, code]), 0, 4, true)
+  client.flush()
+  client.hub.emit('connackSent', connack, client)
+  client.hub.state.counters.connectionsRefused++
+  const error =
+    cause instanceof ConnectRefused && cause.cause instanceof Error ? cause.cause : new ConnectRefused(code, reason)
+  Object.assign(error, { errorCode: code })
+  client.failGently(error)
+}
