@@ -230,7 +230,7 @@ export class Hub extends Aedes {
     await this.state.store?.close()
     this.emit('closed')
     const emitterClosed = new Promise<void>(resolve => this.#emitter.close(resolve))
-    await Promise.race([emitterClosed, deadline])
+    await Promise.race([Promise.all([emitterClosed, this.link?.settled()]), deadline])
   }
 
   // -- for connections and handlers ---------------------------------------------------------------------------------
@@ -259,13 +259,13 @@ export class Hub extends Aedes {
       await this.#deliver(packet, client, receiptId)
       return
     }
-    if (packet.qos > 0) await this.link?.enqueue(packet)
     if (client !== null) Object.assign(packet, { clientId: client.id })
     if (packet.retain && this.link !== null) await this.link.storeRetained(packet)
-    if (this.#plugged) {
-      if (packet.retain && this.link === null) this.retained.store(packet.topic, payloadOf(packet), packet.qos)
-      await ask(done => this.#emitter.emit(packet, done))
-    } else await this.#deliver(packet, client, receiptId)
+    let delivered: Promise<void> | undefined
+    const deliver = (): void => void (delivered = this.#deliver(packet, client, receiptId))
+    if (packet.qos > 0 && this.link !== null) await this.link.enqueue(packet, deliver)
+    else deliver()
+    await delivered
     const published = ask(done => this.published(packet, client as unknown as AedesClient, done))
     this.emit('publish', packet, client)
     await published
@@ -373,6 +373,10 @@ export class Hub extends Aedes {
     const { store } = this.state
     const route = this.#routes.of(packet.topic)
     const mustRetain = packet.retain && this.link === null
+    if (this.#plugged) {
+      if (mustRetain) this.retained.store(packet.topic, payloadOf(packet), packet.qos)
+      return ask(done => this.#emitter.emit(packet, done))
+    }
     if (mustRetain && packet.qos > 0 && store !== null && store.blocked !== null) throw notStored(store.blocked)
     const seq = this.dispatch.deliver(route, messageOf(packet, false))
     if (seq === REFUSED) throw notStored(store?.blocked ?? 'a queue is full')

@@ -5,8 +5,9 @@ import type { Client } from './client.ts'
 import type { Hub } from './hub.ts'
 import { WAITS_PUBACK, WAITS_PUBCOMP, WAITS_PUBREC } from './inflight.ts'
 import type { Message } from './message.ts'
-import type { Persistence, PersistenceClient, StoredWill } from './persistence.ts'
+import type { Persistence, PersistenceClient, StoredPacket, StoredWill } from './persistence.ts'
 import type { Session } from './session.ts'
+import { SessionGate } from './session-gate.ts'
 import type { DeliveryObserver } from './state.ts'
 
 /**
@@ -16,6 +17,9 @@ import type { DeliveryObserver } from './state.ts'
 export class PersistenceLink implements DeliveryObserver {
   readonly #persistence: Persistence
   readonly #onError: (clientId: string, error: Error) => void
+  /** The end of what is under way for each client: one after the other, as its packets came. */
+  readonly #tails = new Map<string, Promise<void>>()
+  readonly #gate = new SessionGate()
 
   /** `onError` hears of failures that no caller waits for. */
   constructor(persistence: Persistence, onError: (clientId: string, error: Error) => void) {
@@ -34,6 +38,7 @@ export class PersistenceLink implements DeliveryObserver {
 
   /** Forgets everything of a client: it connected with Clean Session. */
   async forget(client: PersistenceClient): Promise<void> {
+    await this.#tails.get(client.id)
     await this.#persistence.cleanSubscriptions(client)
     await this.#persistence.cleanIncoming?.(client)
     await this.emptyOutgoing(client)
@@ -45,10 +50,25 @@ export class PersistenceLink implements DeliveryObserver {
     await this.#persistence.cleanIncoming?.(who).catch(error => this.#onError(who.id, error as Error))
   }
 
-  /** Fills a session with what is stored of it; true when something was. */
-  async restore(client: PersistenceClient, session: Session): Promise<boolean> {
+  /**
+   * Fills a session with what is stored of it; true when something was. `subscribe` is called for each subscription when
+   * all is read: from then on messages go to the session too.
+   */
+  async restore(
+    client: PersistenceClient,
+    session: Session,
+    subscribe: (filter: string, qos: number) => void,
+  ): Promise<boolean> {
+    return this.#gate.read(client.id, () => this.#read(client, session, subscribe))
+  }
+
+  async #read(
+    client: PersistenceClient,
+    session: Session,
+    subscribe: (filter: string, qos: number) => void,
+  ): Promise<boolean> {
+    await this.#tails.get(client.id)
     const subscriptions = await this.#persistence.subscriptionsByClient(client)
-    for (const { topic, qos } of subscriptions) session.subscriptions.set(topic, qos)
     let found = subscriptions.length > 0
     for await (const packet of this.#persistence.outgoingStream(client)) {
       found = true
@@ -56,10 +76,12 @@ export class PersistenceLink implements DeliveryObserver {
       else {
         const message = messageOf(packet, packet.retain)
         const waits = message.qos === 2 ? WAITS_PUBREC : WAITS_PUBACK
-        const wasSent = packet.messageId !== undefined && session.restoreSent(packet.messageId, waits, message)
+        const packetId = packet.messageId ?? 0 // stores that know no undefined give back null
+        const wasSent = packetId > 0 && session.restoreSent(packetId, waits, message)
         if (!wasSent) session.restoreQueued(message, message.qos)
       }
     }
+    for (const { topic, qos } of subscriptions) subscribe(topic, qos)
     return found
   }
 
@@ -73,28 +95,42 @@ export class PersistenceLink implements DeliveryObserver {
 
   // -- messages to clients ------------------------------------------------------------------------------------------
 
-  /** Stores a message of QoS 1 or 2 for every kept session that is subscribed; each at the QoS it was granted. */
-  async enqueue(packet: AedesPublishPacket): Promise<void> {
+  /**
+   * Stores a message of QoS 1 or 2 for every kept session that is subscribed, each at the QoS it was granted; then calls
+   * `deliver`, which gives it to the sessions that are there.
+   */
+  async enqueue(packet: AedesPublishPacket, deliver: () => void): Promise<void> {
     const found = await this.#persistence.subscriptionsByTopic(packet.topic)
     const granted = new Map<string, number>()
     for (const each of found) {
       if (startsWithDollar(packet.topic) && /^[+#]/.test(each.topic)) continue // [MQTT-4.7.2-1]
       granted.set(each.clientId, Math.max(granted.get(each.clientId) ?? 0, each.qos))
     }
+    await this.#gate.write([...granted.keys()], async () => {
+      await this.#store(packet, granted)
+      deliver()
+    })
+  }
+
+  async #store(packet: AedesPublishPacket, granted: ReadonlyMap<string, number>): Promise<void> {
     for (const qos of [1, 2] as const) {
       const receivers = [...granted].filter(([, max]) => Math.min(max, packet.qos) === qos)
       if (receivers.length === 0) continue
       await this.#persistence.outgoingEnqueueCombi(
         receivers.map(([clientId]) => ({ clientId })),
-        { ...packet, qos },
+        { ...packet, qos, retain: false }, // [MQTT-3.3.1-9]
       )
     }
   }
 
+  /** Stores a message for one client alone: a retained one that comes with its SUBSCRIBE. */
+  async enqueueFor(client: Client, packet: AedesPublishPacket): Promise<void> {
+    await this.#persistence.outgoingEnqueueCombi([{ clientId: client.id as string }], packet)
+  }
+
   sent(session: Session, message: Message, qos: number, packetId: number): void {
     if (session.clean || message.brokerId === '') return
-    this.#watch(
-      session.clientId,
+    void this.#watch(session.clientId, () =>
       this.#persistence.outgoingUpdate(
         { id: session.clientId },
         {
@@ -104,6 +140,7 @@ export class PersistenceLink implements DeliveryObserver {
           topic: message.topic,
           payload: message.payload,
           qos,
+          retain: message.retain,
           messageId: packetId,
         },
       ),
@@ -116,8 +153,7 @@ export class PersistenceLink implements DeliveryObserver {
     const client = { id: session.clientId }
     // The interface removes by packet identifier only: give it one that no delivery uses, then remove that.
     const packet = { brokerId, brokerCounter, messageId: 0 }
-    this.#watch(
-      session.clientId,
+    void this.#watch(session.clientId, () =>
       this.#persistence
         .outgoingUpdate(client, packet)
         .then(() => this.#persistence.outgoingClearMessageId(client, packet)),
@@ -128,21 +164,28 @@ export class PersistenceLink implements DeliveryObserver {
   acknowledged(client: Client, packetId: number): void {
     if (client.clean) return
     const { id } = owner(client)
-    this.#watch(id, this.#persistence.outgoingClearMessageId({ id }, { messageId: packetId }))
+    void this.#watch(id, () => this.#persistence.outgoingClearMessageId({ id }, { messageId: packetId }))
   }
 
-  /** PUBREC came: only the PUBREL is left to send. */
-  received(client: Client, packetId: number): void {
+  /** PUBREC came: only the PUBREL is left to send, when this is settled. */
+  async received(client: Client, packetId: number): Promise<void> {
     if (client.clean) return
     const { id } = owner(client)
-    this.#watch(id, this.#persistence.outgoingUpdate({ id }, { cmd: 'pubrel', messageId: packetId }))
+    // aedes-persistence tells two PUBRELs apart by this number alone.
+    const packet = { cmd: 'pubrel', messageId: packetId, brokerCounter: packetId }
+    await this.#watch(id, () => this.#persistence.outgoingUpdate({ id }, packet))
   }
 
   async emptyOutgoing(client: PersistenceClient | Client): Promise<void> {
     const who = { id: client.id as string }
-    const identifiers: number[] = []
-    for await (const packet of this.#persistence.outgoingStream(who)) identifiers.push(packet.messageId as number)
-    for (const messageId of identifiers) await this.#persistence.outgoingClearMessageId(who, { messageId })
+    const packets: StoredPacket[] = []
+    for await (const packet of this.#persistence.outgoingStream(who)) packets.push(packet)
+    for (const packet of packets) {
+      const messageId = packet.messageId ?? 0
+      // Removed by packet identifier only: what was never sent is given one that no delivery uses.
+      if (messageId === 0) await this.#persistence.outgoingUpdate(who, { ...packet, messageId })
+      await this.#persistence.outgoingClearMessageId(who, { messageId })
+    }
   }
 
   // -- messages from clients ----------------------------------------------------------------------------------------
@@ -197,8 +240,22 @@ export class PersistenceLink implements DeliveryObserver {
     await this.#persistence.delWill({ id: will.clientId, brokerId: will.brokerId })
   }
 
-  #watch(clientId: string, work: Promise<unknown>): void {
-    work.catch(error => this.#onError(clientId, error instanceof Error ? error : new Error(String(error))))
+  /** Resolves when nothing is under way. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#tails.values())
+  }
+
+  #watch(clientId: string, work: () => Promise<unknown>): Promise<void> {
+    const before = this.#tails.get(clientId) ?? Promise.resolve()
+    const after = before.then(work).then(
+      () => {},
+      error => this.#onError(clientId, error instanceof Error ? error : new Error(String(error))),
+    )
+    this.#tails.set(clientId, after)
+    void after.then(() => {
+      if (this.#tails.get(clientId) === after) this.#tails.delete(clientId)
+    })
+    return after
   }
 }
 

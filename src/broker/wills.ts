@@ -1,4 +1,4 @@
-import type { Client as AedesClient } from 'aedes'
+import type { Client as AedesClient, PublishPacket } from 'aedes'
 import { numbered, packetOf } from './aedes-packets.ts'
 import type { Client } from './client.ts'
 import { ask } from './hooks.ts'
@@ -48,7 +48,8 @@ export async function publishOrphanedWills(hub: Hub, heartbeatMs: number): Promi
     for await (const will of link.wills({ ...hub.brokers, [hub.id]: Date.now() })) {
       const client = (hub.clients[will.clientId]?.face ?? null) as AedesClient | null
       await ask(done => hub.authorizePublish(client, will, done))
-      await hub.forwardPublish(numbered(will, hub), null)
+      // Numbered as this hub's: the other one may have used such numbers for messages that still wait.
+      await hub.forwardPublish(numbered({ ...will, brokerId: hub.id, brokerCounter: 0 } as PublishPacket, hub), null)
       await link.dropStoredWill(will)
     }
   } catch (error) {

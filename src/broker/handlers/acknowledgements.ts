@@ -10,7 +10,7 @@ export function handleAcknowledgement(client: Client, type: number, packetId: nu
   const session = client.session
   if (session === null) return true
   if (type === PUBACK) puback(client, session, packetId)
-  else if (type === PUBREC) pubrec(client, session, packetId)
+  else if (type === PUBREC) return pubrec(client, session, packetId)
   else if (type === PUBCOMP) pubcomp(client, session, packetId)
   else return pubrel(client, session, packetId)
   return true
@@ -25,8 +25,15 @@ function puback(client: Client, session: Session, packetId: number): void {
   if (session.queued > 0) session.pump()
 }
 
-function pubrec(client: Client, session: Session, packetId: number): void {
-  if (session.onPubrec(packetId) !== null) client.hub.link?.received(client, packetId)
+function pubrec(client: Client, session: Session, packetId: number): boolean {
+  const { link } = client.hub
+  if (session.onPubrec(packetId) !== null && link !== null)
+    return client.wait(link.received(client, packetId).then(() => sendPubrel(client, session, packetId)))
+  sendPubrel(client, session, packetId)
+  return true
+}
+
+function sendPubrel(client: Client, session: Session, packetId: number): void {
   // A PUBREC that comes again is answered again: the PUBREL may have been lost. Behind PUBREL the client takes the
   // identifier for a new message: that the old one is done with must be known after a crash.
   acknowledge(client, PUBREL_BYTE, packetId, session.log === null ? null : client.hub.state.store)

@@ -62,7 +62,8 @@ async function openSession(client: Client, id: string): Promise<{ session: Sessi
   if (link !== null) {
     // What is plugged in is the truth: another hub may have served this client meanwhile.
     const session = sessions.create(id, false)
-    return { session, present: await link.restore({ id }, session) }
+    const present = await link.restore({ id }, session, (filter, qos) => sessions.subscribe(session, filter, qos))
+    return { session, present }
   }
   await kept?.log?.unpark()
   if (store !== null && (kept?.log?.held ?? 0) > 0) await stored(store)

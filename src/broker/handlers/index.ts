@@ -41,8 +41,7 @@ export function handlePacket(client: Client, chunk: Buffer, start: number, body:
       return handleAcknowledgement(client, type, ((chunk[body] as number) << 8) | (chunk[body + 1] as number))
     case PINGREQ:
       client.hub.emit('ping', { cmd: 'pingreq' }, client)
-      client.output.append(PINGRESP, 0, PINGRESP.length, true) // [MQTT-3.12.4-1]
-      client.markDirty()
+      sendPingresp(client)
       return true
     case DISCONNECT:
       client.disconnected = true
@@ -65,6 +64,17 @@ export function handlePacket(client: Client, chunk: Buffer, start: number, body:
   }
   client.connecting = true
   return client.wait(handleConnect(client, packet as ConnectPacket))
+}
+
+/** Behind acknowledgements that wait for the disk, but not for a disk that fails [MQTT-3.12.4-1]. */
+function sendPingresp(client: Client): void {
+  const { held } = client
+  if (held !== null && client.hub.state.store?.commit.failure === null) {
+    held.append(PINGRESP)
+    return
+  }
+  client.output.append(PINGRESP, 0, PINGRESP.length, true)
+  client.markDirty()
 }
 
 function refuse(client: Client, problem: string): false {

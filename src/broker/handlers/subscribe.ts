@@ -1,7 +1,7 @@
 import type { Subscription } from 'aedes'
 import { topicFilterProblem } from '../../common/index.ts'
 import { filterMatches } from '../../router/index.ts'
-import { messageOf } from '../aedes-packets.ts'
+import { messageOf, numbered } from '../aedes-packets.ts'
 import type { Client } from '../client.ts'
 import { ask } from '../hooks.ts'
 import { ProtocolError } from '../protocol-error.ts'
@@ -96,9 +96,15 @@ async function sendRetained(client: Client, session: Session, accepted: Subscrip
       if (client.closed) return
       const granted = accepted.reduce(
         (qos, each) => (filterMatches(each.topic, packet.topic) ? Math.max(qos, each.qos) : qos),
-        0,
+        -1,
       )
-      session.deliverRetained(messageOf(packet, true), Math.min(packet.qos, granted))
+      if (granted < 0) continue // the store may not know that wildcards keep off $ [MQTT-4.7.2-1]
+      const qos = Math.min(packet.qos, granted) as 0 | 1 | 2
+      const { brokerId: _id, brokerCounter: _counter, ...plain } = packet
+      const copy = numbered({ ...plain, qos, retain: true }, hub) // its own number: it waits for this client alone
+      if (qos > 0 && !session.clean) await hub.link.enqueueFor(client, copy)
+      if (client.closed) return
+      session.deliverRetained(messageOf(copy, true), qos)
     }
     return
   }

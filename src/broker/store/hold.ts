@@ -11,7 +11,7 @@ export interface Acknowledging {
 
 const FIRST_BYTES = 64
 
-/** Acknowledgements of one connection that wait until what they promise is stored. Four bytes each. */
+/** Acknowledgements of one connection that wait until what they promise is stored. At most four bytes each. */
 export class Hold {
   /** More may be added that is stored with it: its batch is not sealed. */
   isOpen = true
@@ -24,17 +24,27 @@ export class Hold {
   }
 
   add(firstByte: number, packetId: number): void {
-    if (this.#used + 4 > this.#bytes.length) {
-      const larger = Buffer.allocUnsafe(this.#bytes.length * 4)
-      this.#bytes.copy(larger, 0, 0, this.#used)
-      this.#bytes = larger
-    }
+    this.#reserve()
     const at = this.#used
     this.#bytes[at] = firstByte
     this.#bytes[at + 1] = 2
     this.#bytes[at + 2] = packetId >> 8
     this.#bytes[at + 3] = packetId & 0xff
     this.#used = at + 4
+  }
+
+  /** Adds another answer of a few bytes, which is not to overtake them. */
+  append(bytes: Uint8Array): void {
+    this.#reserve()
+    this.#bytes.set(bytes, this.#used)
+    this.#used += bytes.length
+  }
+
+  #reserve(): void {
+    if (this.#used + 4 <= this.#bytes.length) return
+    const larger = Buffer.allocUnsafe(this.#bytes.length * 4)
+    this.#bytes.copy(larger, 0, 0, this.#used)
+    this.#bytes = larger
   }
 
   /** They may go. */
