@@ -19,8 +19,8 @@ This page and [hub.schema.json](hub.schema.json), which editors can check a file
 
 - **Durations** are written \`500ms\`, \`20s\`, \`1h30m\` or \`1.5h\`. A bare number counts nanoseconds, as in OpenEdge.
 - **Sizes** are written \`512\`, \`32k\`, \`1.5m\` or \`4GiB\`. Multiples are binary: \`1k\` is 1024 bytes.
-- **Zero**, empty text and no value at all mean the default. In \`queue\` and \`limits\` zero has the meaning that stands
-  there, or is refused.
+- **Zero**, empty text and no value at all mean the default. In \`queue\`, \`session\`, \`storage\` and \`limits\` zero
+  has the meaning that stands there, or is refused; an empty \`storage.dir\` keeps nothing on disk.
 - **Text** needs no quotes, also when it looks like a number: \`password: 0123\` is the four digits.
 - **Variables** of the environment are put in for \`\${NAME}\`, \`\${NAME:-default}\` and \`{{.NAME}}\`, in values but not in keys.
   What is put in is never read as YAML. A variable that is not set and has no default is an error. \`$\${\` is a literal \`\${\`.

@@ -308,10 +308,13 @@ export class SessionLog {
   }
 
   get #hasRoom(): boolean {
+    return this.#mayTake(READ_AHEAD / 2)
+  }
+
+  /** Its client is there, or about to be, and has fewer than so many messages ahead. */
+  #mayTake(ahead: number): boolean {
     const { session } = this
-    return (
-      (session.receiver !== null || this.#isExpected) && this.#sent === null && session.hasRoomAhead(READ_AHEAD / 2)
-    )
+    return (session.receiver !== null || this.#isExpected) && this.#sent === null && session.hasRoomAhead(ahead)
   }
 
   /** Takes entries from the front of the disk's part: throws away what is too many or too old, hands over the rest. */
@@ -329,7 +332,7 @@ export class SessionLog {
         if (this.disk.count <= 0) this.#emptied()
         continue
       }
-      if (!this.#hasRoom) return
+      if (!this.#mayTake(2 * READ_AHEAD)) return
       const messages = this.#store.queue.messages(entry)
       this.#reuse(entry, 0)
       this.disk.advance(entry, waiting)
