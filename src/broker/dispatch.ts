@@ -141,6 +141,15 @@ export class Dispatch {
     return route.sessions.some(session => session.isFull)
   }
 
+  /** How many messages of a run all queues of its route have room for (queue.overflow: reject-publish). */
+  #roomFor(route: Route, run: Run): number {
+    let room = run.count
+    if (this.#state.settings.overflow !== 'reject-publish') return room
+    const { size } = run
+    for (const session of route.sessions) room = Math.min(room, session.roomFor(run.count, size))
+    return room
+  }
+
   #deliverRun(route: Route, run: Run): void {
     const counters = this.#state.counters
     counters.messagesReceived += run.count
@@ -153,8 +162,13 @@ export class Dispatch {
       return
     }
     const { store } = this.#state
-    if (this.#isRefused(route)) run.seq = REFUSED
-    else if (store !== null && route.kept > 0) run.seq = store.appendRun(route, run)
+    const room = this.#roomFor(route, run)
+    if (room < run.count) {
+      ;(this.#publisher as Publisher).unstored(run.count - room)
+      if (room === 0) return
+      run.cut(room)
+    }
+    if (store !== null && route.kept > 0) run.seq = store.appendRun(route, run)
     if (run.seq === REFUSED) {
       ;(this.#publisher as Publisher).unstored(run.count)
       return

@@ -19,8 +19,8 @@ export async function openStore(hub: Hub, options: StoreOptions): Promise<Map<st
   if (hub.link !== null)
     throw new GatewayError('ERR_STORE_PERSISTENCE', 'either storage or a persistence can be given, not both')
   const { state, log, sessions, retained } = hub
-  const { dir, reserveBytes = DEFAULT_RESERVE } = options
-  const database = await Database.open({ dir, log, reserveBytes })
+  const { dir, sync = 'always', reserveBytes = DEFAULT_RESERVE } = options
+  const database = await Database.open({ dir, log, sync, reserveBytes })
   const wills = new Map<string, Message>()
   try {
     const store = new Store(database, state, options, log)

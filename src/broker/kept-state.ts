@@ -59,8 +59,13 @@ export abstract class KeptState {
   /** The queue takes no more (queue.max). */
   get isFull(): boolean {
     const { queueMessages, queueBytes } = this.state.settings
-    const bytes = (this.queue === null ? 0 : this.queue.bytes) + (this.log === null ? 0 : this.log.disk.bytes)
-    return this.queued >= queueMessages || bytes >= queueBytes
+    const isOver = this.queued >= queueMessages || this.queuedBytes >= queueBytes
+    return isOver || (this.log === null && this.state.isFull(0))
+  }
+
+  /** Bytes of their topics and payloads. */
+  protected get queuedBytes(): number {
+    return (this.queue === null ? 0 : this.queue.bytes) + (this.log === null ? 0 : this.log.disk.bytes)
   }
 
   /** Whether up to `messages` may wait in memory ahead of the window, while more wait on disk. */
@@ -71,12 +76,14 @@ export abstract class KeptState {
   }
 
   /** How many of so many messages there is room for: all but where the newest are to be dropped. */
-  roomFor(count: number): number {
-    const { overflow, queueMessages } = this.state.settings
-    if (overflow !== 'drop-newest') return count
+  roomFor(count: number, size: number): number {
+    const { overflow, queueMessages, queueBytes } = this.state.settings
+    if (overflow === 'drop-oldest') return count
     if (this.isFull) return 0
-    const free = this.receiver === null || this.queued > 0 ? 0 : Math.max(this.window().free, 0)
-    return Math.min(count, queueMessages + free - this.queued)
+    const { receiver, queued } = this
+    const free = receiver === null || receiver.blocked || queued > 0 ? 0 : Math.max(this.window().free, 0)
+    const fitting = Math.floor(((queueBytes - this.queuedBytes) * count) / size)
+    return Math.min(count, free + Math.min(queueMessages - queued, fitting))
   }
 
   /** Whether a subscription matches. */

@@ -74,20 +74,24 @@ export class RetainedCache {
   }
 
   #admit(entry: RetainedEntry): void {
+    const cost = costOf(entry)
+    if (cost > this.limit) {
+      entry.message = null
+      return
+    }
+    while (this.#bytes + cost > this.limit) this.#advance()
+    entry.isUsed = false
     entry.slot = this.#ring.length
-    entry.isUsed = true // else the hand, where the last takes the place of one that goes, would meet the newest first
     this.#ring.push(entry)
-    this.#bytes += costOf(entry)
-    while (this.#bytes > this.limit) this.#advance()
+    this.#bytes += cost
   }
 
+  /** The hand moves on: over a message that was wanted, for once, and in place of one that was not. */
   #advance(): void {
     if (this.#hand >= this.#ring.length) this.#hand = 0
-    const entry = this.#ring[this.#hand] as RetainedEntry
-    if (entry.isUsed) {
-      entry.isUsed = false
-      this.#hand++
-    } else this.forget(entry)
+    const entry = this.#ring[this.#hand++] as RetainedEntry
+    if (entry.isUsed) entry.isUsed = false
+    else this.forget(entry) // the last, and youngest, takes its place behind the hand
   }
 
   #remove(entry: RetainedEntry): void {

@@ -95,14 +95,14 @@ export class RetainedFeed {
     const { isCongested, blocked, settings } = this.#store
     if (log === null || this.#logged.size === 0 || isCongested || blocked !== null) return null
     const messages = settings.queueMessages - queued
-    const bytes = settings.queueBytes - log.diskBytes
+    const bytes = settings.queueBytes - log.disk.bytes
     if (queued > 0 && (messages <= 0 || bytes <= 0)) return null
     return take(this.#logged, Math.min(messages, SLICE_MESSAGES), Math.min(bytes, SLICE_BYTES))
   }
 
   #takeDirect(): Line[] | null {
     const { log, memoryQueued } = this.#session
-    const hasRoom = !this.#client.blocked && memoryQueued < ROOM_BELOW && (log === null || log.diskCount === 0)
+    const hasRoom = !this.#client.blocked && memoryQueued < ROOM_BELOW && (log === null || log.disk.count === 0)
     return hasRoom && this.#direct.size > 0 ? take(this.#direct, SLICE_MESSAGES, SLICE_BYTES) : null
   }
 

@@ -52,6 +52,12 @@ export class Run {
     this.end = end
   }
 
+  /** Forgets all but the first `count` packets. */
+  cut(count: number): void {
+    if (count < this.count) this.end = this.at[count] as number
+    this.count = Math.min(count, this.count)
+  }
+
   /** Bytes of topics and payloads. */
   get size(): number {
     const idBytes = this.qos > 0 ? 2 : 0

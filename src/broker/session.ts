@@ -22,6 +22,8 @@ export class Session extends KeptState {
   /** Delivers one message at this QoS, now or when the window and the connection allow. */
   deliver(message: Message, qos: number): void {
     const { receiver, log } = this
+    // Dropped by a full queue.
+    if (log !== null && message.qos > 0 && qos > 0 && log.taken(message.seq, 1) === 0) return
     if (log !== null && log.disk.count > 0) {
       if (message.seq === 0) this.#follow(log, message)
       if (message.seq === 0 || log.disk.has(message.seq)) return
@@ -78,11 +80,13 @@ export class Session extends KeptState {
   deliverRun(run: Run): void {
     const { receiver, log } = this
     if (log !== null && log.disk.has(run.seq)) return
+    const total = log === null ? run.count : log.taken(run.seq, run.count)
+    if (total === 0) return
     const window = this.window()
     // As many as the window takes go at once; the others wait in the queue.
     const isLarge = run.end - run.start >= REFERENCE_FROM * run.count // then payloads go by reference, one by one
     const isWaiting = receiver === null || receiver.blocked || this.queued > 0 || !this.#mayPass(1)
-    const count = isLarge || isWaiting ? 0 : Math.min(window.free, run.count)
+    const count = isLarge || isWaiting ? 0 : Math.min(window.free, total)
     if (receiver !== null && count > 0) {
       const { source, start, idAt } = run
       const end = count < run.count ? (run.at[count] as number) : run.end
@@ -101,7 +105,7 @@ export class Session extends KeptState {
       log?.touch()
       this.#written(receiver, count)
     }
-    for (let i = count; i < run.count; i++) this.deliver(run.message(i), 1)
+    for (let i = count; i < total; i++) this.deliver(run.message(i), 1)
   }
 
   /** The client is there (again): sends what was not acknowledged, in order, then what waited [MQTT-4.4.0-1]. */
@@ -200,7 +204,26 @@ export class Session extends KeptState {
 
   /** Puts back a message that an earlier life of this session had not sent. */
   restoreQueued(message: Message, qos: number): void {
-    this.#enqueue(message, qos)
+    if (this.log === null) {
+      this.#enqueue(message, qos)
+      return
+    }
+    // Its log has seen to the limits.
+    this.queue ??= new MessageQueue(this.state)
+    message.settle()
+    this.queue.push(message, qos, false)
+  }
+
+  /** More waits on disk, behind what waits in memory: where that is too much, the oldest give way. */
+  trim(): void {
+    const { queue } = this
+    const { overflow, queueMessages, queueBytes } = this.state.settings
+    if (queue === null || overflow !== 'drop-oldest') return
+    while (this.queued > queueMessages || this.queuedBytes > queueBytes) {
+      const oldest = queue.dropOldest()
+      if (oldest === null) return
+      this.#drop(oldest)
+    }
   }
 
   /** Forgets the messages whose topics no subscription of the client matches. Before attach(). */
@@ -318,13 +341,14 @@ export class Session extends KeptState {
     const isOver = queue.counted >= queueMessages || queue.bytes + message.size > queueBytes
     // Stored messages share the memory of all without losing any: what has no room there waits on disk.
     const isUnstored = this.log === null
-    if (overflow !== 'drop-oldest' && (isOver || (isUnstored && this.state.isFull(message.size)))) {
+    if (overflow === 'drop-newest' && (isOver || (isUnstored && this.state.isFull(message.size)))) {
       this.#drop(message)
       return
     }
     // Near a connected client a message soon goes on; farther back it must not pin the chunk it came in.
     if (this.receiver === null || queue.length >= NEAR) message.settle()
     queue.push(message, qos, false)
+    if (overflow !== 'drop-oldest') return // there was room when it was taken
     while (queue.counted > queueMessages || queue.bytes > queueBytes || (isUnstored && this.state.isFull(0))) {
       const oldest = queue.counted > 1 ? queue.dropOldest() : null
       if (oldest === null) return

@@ -22,6 +22,7 @@ const COMMANDS: readonly Entry[] = [
     summary: 'make certificates for TLS',
     load: async () => (await import('./certs.ts')).certsCommand,
   },
+  { name: 'store', summary: 'look after what is stored', load: async () => (await import('./store.ts')).storeCommand },
   { name: 'version', summary: 'print the version', load: async () => (await import('./version.ts')).versionCommand },
 ]
 

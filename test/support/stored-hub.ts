@@ -1,5 +1,6 @@
 /** A hub with a store, in this process: started on a directory of its own, stopped, started again, looked into. */
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,10 +8,10 @@ import { ClassicLevel } from 'classic-level'
 import type { Hub, HubOptions } from '../../src/broker/index.ts'
 import { type EmbeddedHub, embedHub, turns, until } from './embedded-hub.ts'
 import { KeptLog } from './kept-log.ts'
-import { type ConnectOptions, puback, publish, pubcomp, pubrec, pubrel } from './packets.ts'
+import { type ConnectOptions, puback, pubcomp, publish, pubrec, pubrel } from './packets.ts'
 import type { Cleanup, RawClient } from './raw-client.ts'
 
-const PATIENCE_MS = 30_000
+const PATIENCE_MS = 5000
 /** Packets sent before their acknowledgements are read. */
 const BURST = 2000
 
@@ -18,12 +19,12 @@ export interface StoredHubOptions extends Omit<HubOptions, 'storage' | 'log'> {
   storage?: Partial<NonNullable<HubOptions['storage']>>
 }
 
-/** What a hub left on disk: how many keys of each kind, and how many bytes their values have. */
+/** What a hub left on disk. */
 interface Contents {
-  readonly keys: ReadonlyMap<string, number>
+  /** How many bytes the values of each kind of key have. */
   readonly bytes: ReadonlyMap<string, number>
-  /** Keys of these kinds, a letter each, together. */
-  count(kinds: string): number
+  /** How many keys of these kinds, a letter each, there are together. */
+  readonly count: (kinds: string) => number
 }
 
 interface Flood {
@@ -34,10 +35,10 @@ interface Flood {
   count: number
   /** Length of each payload, at least that of its number. */
   bytes?: number
+  /** The payloads can't be compressed. */
+  random?: boolean
   /** No two packets of one topic lie side by side: a run is one message. */
   single?: boolean
-  /** Only so many are expected to be acknowledged. */
-  acknowledged?: number
 }
 
 /** The payloads that a flood has: numbers, from `from` to before `to`. */
@@ -115,21 +116,34 @@ export class StoredHub {
     await this.start(change)
   }
 
+  /** Bytes of all files in the directory. */
+  usedBytes(): Promise<number> {
+    const { store } = this.hub.state
+    assert.ok(store !== null, 'there is a store')
+    return store.database.usedBytes()
+  }
+
   // -- clients ------------------------------------------------------------------------------------------------------
+
+  /** Opens a connection and sends nothing. */
+  async open(): Promise<RawClient> {
+    assert.ok(this.#embedded !== null, 'the hub is stopped')
+    const client = await this.#embedded.open()
+    this.#clients.push(client)
+    return client
+  }
 
   /** A client with Clean Session. */
   async guest(clientId: string, options: ConnectOptions = {}): Promise<RawClient> {
-    assert.ok(this.#embedded !== null, 'the hub is stopped')
-    const client = await this.#embedded.connect(clientId, options)
-    this.#clients.push(client)
+    const client = await this.open()
+    const { returnCode } = await client.connect({ clientId, ...options })
+    assert.equal(returnCode, 0, `CONNACK for ${clientId}`)
     return client
   }
 
   /** A client whose session is kept, and was or was not there already. */
   async kept(clientId: string, isPresent: boolean, options: ConnectOptions = {}): Promise<RawClient> {
-    assert.ok(this.#embedded !== null, 'the hub is stopped')
-    const client = await this.#embedded.open()
-    this.#clients.push(client)
+    const client = await this.open()
     const connack = await client.connect({ clientId, cleanSession: false, ...options })
     assert.deepEqual(connack, { type: 'connack', sessionPresent: isPresent, returnCode: 0 }, `CONNACK for ${clientId}`)
     return client
@@ -152,23 +166,28 @@ export class StoredHub {
 
   /** Publishes numbered messages, a burst at a time; returns the numbers that were acknowledged, in that order. */
   async flood(client: RawClient, flood: Flood): Promise<number[]> {
-    const { topic = 'flood', qos = 1, from = 0, count, bytes = 0, single = false, acknowledged = count } = flood
+    const { topic = 'flood', qos = 1, from = 0, count, bytes = 0, random = false, single = false } = flood
     const done: number[] = []
-    for (let at = 0; at < count; at += BURST) {
-      const part = numbers(from + at, from + Math.min(at + BURST, count))
+    for (let at = from; at < from + count; at += BURST) {
+      const part = numbers(at, Math.min(at + BURST, from + count))
       const packets = part.map(i =>
-        publish({ topic: nameOf(topic, single, i), payload: `${i}`.padEnd(bytes, '.'), qos, packetId: idOf(i) }),
+        publish({ topic: nameOf(topic, single, i), payload: payloadOf(i, bytes, random), qos, packetId: idOf(i) }),
       )
       client.send(Buffer.concat(packets))
-      const expected = Math.min(part.length, acknowledged - done.length)
       const byId = new Map(part.map(i => [idOf(i), i]))
-      for (let i = 0; qos > 0 && i < expected; i++) {
-        const { packetId } = await client.expect(qos === 1 ? 'puback' : 'pubrec', PATIENCE_MS)
-        done.push(byId.get(packetId) ?? -1)
-      }
-      if (qos === 2) await release(client, done.slice(-expected).map(idOf))
+      const acknowledged = await this.#acknowledgements(client)
+      done.push(...acknowledged.map(packetId => byId.get(packetId) ?? -1))
+      if (qos === 2) await release(client, acknowledged)
     }
     return done
+  }
+
+  /** Packet identifiers of all PUBACK and PUBREC that come for what was sent. */
+  async #acknowledgements(client: RawClient): Promise<number[]> {
+    const packets = await client.everything()
+    await this.settled()
+    packets.push(...(await client.everything()))
+    return packets.flatMap(packet => (packet.type === 'puback' || packet.type === 'pubrec' ? [packet.packetId] : []))
   }
 
   /** Takes and acknowledges all that comes until the session has nothing left; returns the numbers. */
@@ -220,13 +239,17 @@ export class StoredHub {
     } finally {
       await level.close()
     }
-    const count = (kinds: string): number => [...kinds].reduce((sum, kind) => sum + (keys.get(kind) ?? 0), 0)
-    return { keys, bytes, count }
+    const count = (kinds: string): number => Array.from(kinds).reduce((sum, kind) => sum + (keys.get(kind) ?? 0), 0)
+    return { bytes, count }
   }
 }
 
 function nameOf(topic: string, single: boolean, i: number): string {
   return single ? `${topic}/${i % 2}` : topic
+}
+
+function payloadOf(i: number, bytes: number, random: boolean): string | Buffer {
+  return random ? Buffer.concat([Buffer.from(`${i} `), randomBytes(bytes)]) : `${i}`.padEnd(bytes, '.')
 }
 
 function idOf(i: number): number {

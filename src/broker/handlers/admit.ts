@@ -16,7 +16,10 @@ export async function admit(client: Client): Promise<void> {
   if (client.closed) {
     // Nobody will come for what does not outlive its connection.
     if ((session.clean || hub.link !== null) && session.receiver === null) hub.sessions.drop(session)
-    else if (session.receiver === null && hub.clients[id] === undefined) session.log?.leave()
+    else if (session.receiver === null && hub.clients[id] === undefined) {
+      session.leftAt = Date.now()
+      session.log?.leave()
+    }
     return
   }
   client.session = session
@@ -29,7 +32,6 @@ export async function admit(client: Client): Promise<void> {
   if (present && !client.closed) await recheckSubscriptions(client, session)
   session.principal = client.principal
   if (client.closed || hub.closed) return
-  session.leftAt = 0
   if (session.log !== null) {
     session.log.principal = client.principal.name
     store?.saveSession(session.log)
@@ -65,6 +67,7 @@ async function openSession(client: Client, id: string): Promise<{ session: Sessi
     const present = await link.restore({ id }, session, (filter, qos) => sessions.subscribe(session, filter, qos))
     return { session, present }
   }
+  if (kept !== undefined) kept.leftAt = 0 // it must not expire while it is made ready
   await kept?.log?.unpark()
   if (store !== null && (kept?.log?.held ?? 0) > 0) await stored(store)
   if (kept !== undefined && !kept.clean && sessions.get(id) === kept) return { session: kept, present: true } // [MQTT-3.1.2-4]

@@ -24,19 +24,21 @@ export interface TornTail {
  * Looks for what LevelDB would lose without a word: records of a damaged log, a log that is missing, tables that are
  * shorter than they were. Changes nothing: the lock is not held yet, and somebody may be writing.
  *
- * Unfinished ends of logs are fine; LevelDB drops them as well. Throws ERR_STORE_CORRUPT naming the file and, within
- * it, the place; ERR_STORE_FOREIGN for a database with another order of keys.
+ * Unfinished ends of logs are fine; LevelDB drops them as well. `mayLack`: as for checkWal.
+ *
+ * Throws ERR_STORE_CORRUPT naming the file and, within it, the place; ERR_STORE_FOREIGN for a database with another
+ * order of keys.
  */
-export async function checkDatabase(dir: string): Promise<TornTail[]> {
+export async function checkDatabase(dir: string, mayLack = false): Promise<TornTail[]> {
   try {
     const names = await readdir(dir)
     const manifest = await checkTables(dir, names)
-    const first = numbered(manifest.logNumber, 'log')
+    const first = firstLog(manifest)
     const logs = walFiles(names, manifest.logNumber)
-    if (manifest.logNumber > 0 && logs[0] !== first) {
+    if (first !== null && logs[0] !== first) {
       throw corrupt(dir, `${first} is missing, the log of what was written last (${manifest.report.file} names it)`)
     }
-    const reports = await checkWal(dir, logs)
+    const reports = await checkWal(dir, logs, manifest.firstAtMost, mayLack)
     refuseDamage(dir, reports)
     return [manifest.report, ...reports].flatMap(tailOf)
   } catch (cause) {
@@ -67,6 +69,11 @@ export function walFiles(names: readonly string[], from: number): string[] {
   return names
     .filter(name => Number(WAL.exec(name)?.[1] ?? -1) >= from)
     .sort((one, other) => Number.parseInt(one, 10) - Number.parseInt(other, 10))
+}
+
+/** The write-ahead log that must be there; null when none must. */
+export function firstLog({ logNumber }: Manifest): string | null {
+  return logNumber > 0 ? numbered(logNumber, 'log') : null
 }
 
 /** Reads CURRENT, and MANIFEST that it names. */

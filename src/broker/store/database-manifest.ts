@@ -6,6 +6,8 @@ export interface Manifest {
   readonly comparator: string
   /** Write-ahead logs from this number on are recovered from; 0: all there are. */
   readonly logNumber: number
+  /** The first batch in these logs has at most this sequence number; null: nothing is known of it. */
+  readonly firstAtMost: number | null
   /** Sizes of the tables by their numbers. */
   readonly tables: ReadonlyMap<number, number>
   readonly report: LogReport
@@ -27,16 +29,20 @@ export class BadManifest extends Error {}
 export async function readManifest(dir: string, file: string): Promise<Manifest> {
   let comparator = ''
   let logNumber = 0
+  let lastSequence = 0
+  let firstAtMost: number | null = null
   const tables = new Map<number, number>()
   const record = (bytes: Buffer, offset: number): void => {
     const edit = new Fields(bytes, offset)
     // A change takes files away before it adds some: the same number may go from one level to another.
     const added: [number, number][] = []
+    const logBefore = logNumber
     while (!edit.isAtEnd) {
       const tag = edit.number()
       if (tag === COMPARATOR) comparator = edit.text()
       else if (tag === LOG_NUMBER) logNumber = edit.number()
-      else if (tag === NEXT_FILE || tag === LAST_SEQUENCE || tag === PREVIOUS_LOG) edit.number()
+      else if (tag === LAST_SEQUENCE) lastSequence = edit.number()
+      else if (tag === NEXT_FILE || tag === PREVIOUS_LOG) edit.number()
       else if (tag === COMPACT_POINTER) {
         edit.number()
         edit.text()
@@ -51,9 +57,11 @@ export async function readManifest(dir: string, file: string): Promise<Manifest>
       } else throw new BadManifest(`unknown field ${tag} in the record at byte ${offset}`)
     }
     for (const [number, size] of added) tables.set(number, size)
+    // All before that log is in tables by now, and some of it may have been written already.
+    if (logNumber !== logBefore) firstAtMost = lastSequence + 1
   }
   const report = await scanLog(dir, file, { isWal: false, record })
-  return { comparator, logNumber, tables, report }
+  return { comparator, logNumber, firstAtMost, tables, report }
 }
 
 /** The fields of a record: numbers in groups of seven bits, and bytes behind their length. */

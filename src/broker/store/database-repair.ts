@@ -6,7 +6,9 @@ import { checkTables, walFiles } from './database-check.ts'
 import { isLocked, levelErrorOf } from './database-errors.ts'
 import { restoreFormat, settleFormat } from './database-format.ts'
 import { isInUse, makeLevel, openLevel } from './database-level.ts'
-import { holdsDatabaseFiles, LOST_DIR, missing, surveyDirectory, syncDirectory, writeSynced } from './directory.ts'
+import { hasLooseFiles, holdsDatabaseFiles, LOST_DIR, missing, surveyDirectory } from './directory.ts'
+import { syncDirectory, writeSynced } from './directory-files.ts'
+import { gatherLost } from './directory-lost.ts'
 import { lockedBy, readOwner } from './directory-owner.ts'
 import { scanLog } from './wal-check.ts'
 import { salvageLog } from './wal-salvage.ts'
@@ -30,7 +32,8 @@ export interface RepairReport {
 
 /**
  * Makes a damaged database one that opens. Damaged logs keep the batches that are whole; where that is not enough
- * LevelDB makes its list of tables anew. What is replaced goes to the directory `lost`.
+ * LevelDB makes its list of tables anew. What is replaced goes to the directory `lost`,
+ * in the end to one of its own there.
  *
  * LevelDB's own repair takes no lock. So CURRENT is away meanwhile, without which no hub opens a database; a repair that
  * is broken off can be repeated.
@@ -38,7 +41,7 @@ export interface RepairReport {
 export async function repairDatabase(dir: string): Promise<RepairReport> {
   const names = await readdir(dir)
   const hasCurrent = names.includes('CURRENT')
-  if (!hasCurrent && !names.includes(LOST_DIR) && !holdsDatabaseFiles(names)) {
+  if (!hasCurrent && !holdsDatabaseFiles(names) && !(await hasLooseFiles(dir))) {
     await surveyDirectory(dir)
     throw missing(dir)
   }
@@ -54,9 +57,9 @@ export async function repairDatabase(dir: string): Promise<RepairReport> {
       await tryOpen(dir)
     }
     await syncDirectory(dir)
-    const hasOriginals = isRebuilt || logs.length > 0
+    const hasOriginals = await hasLooseFiles(dir)
     if (!hasOriginals) await rmdir(lost).catch(() => {})
-    return { logs, isRebuilt, originals: hasOriginals ? lost : null }
+    return { logs, isRebuilt, originals: hasOriginals ? await gatherLost(dir) : null }
   } catch (failure) {
     if (failure instanceof GatewayError) throw failure
     const cause = levelErrorOf(failure)

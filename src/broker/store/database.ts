@@ -4,9 +4,20 @@ import { existsAlready, fromLevel, ioError, isDiskFull, isLocked } from './datab
 import { type Level, settleFormat } from './database-format.ts'
 import { isInUse, makeLevel, openLevel } from './database-level.ts'
 import { type RepairReport, repairDatabase } from './database-repair.ts'
-import { bytesFree, bytesOfFiles, missing, prepareDirectory, surveyDirectory, syncDirectory } from './directory.ts'
-import { lockedBy, readOwner, refuseThisProcess, removeOwner, writeOwner } from './directory-owner.ts'
+import { type Settlement, settleLogs } from './database-settle.ts'
+import { bytesFree, bytesOfFiles, missing, prepareDirectory, surveyDirectory } from './directory.ts'
+import { syncDirectory } from './directory-files.ts'
+import {
+  leaveOwner,
+  lockedBy,
+  readOwner,
+  refuseThisProcess,
+  removeOwner,
+  type SyncMode,
+  writeOwner,
+} from './directory-owner.ts'
 import { removeReserve, reserveSize, writeReserve } from './directory-reserve.ts'
+import { syncWal } from './wal-sync.ts'
 
 export type { Level } from './database-format.ts'
 
@@ -18,6 +29,14 @@ export interface DatabaseOptions {
   readonly reserveBytes: number
   /** True: an error when there is no database yet. */
   readonly mustExist?: boolean
+  /**
+   * How a hub writes in this run. After a run that did not wait for the disk and did not end well, the power may have
+   * taken any of what was written last: the database then opens with what lies before the first gap, and a line
+   * `store.repaired` tells what was given up. After a run with `always` a gap is damage, and refused.
+   *
+   * Absent for what only looks at a database: nothing is given up then, and writes count as with `always`.
+   */
+  readonly sync?: SyncMode
 }
 
 /** The reserve is written again when so many times its size is free. */
@@ -30,16 +49,20 @@ export class Database {
   readonly #log: Logger
   /** Size of the reserve file; 0: none. */
   readonly reserveBytes: number
+  readonly #sync: SyncMode
+  /** Number of the newest log whose name is on the disk for sure. */
+  #namedLog = 0
   /** One for good, once the directory has been looked at: classic-level leaks a little with each that fails to open. */
   #level: Level | null = null
   #isClosed = false
   /** One after the other: a reserve must not be removed while it is being written. */
   #reserving: Promise<unknown> = Promise.resolve()
 
-  private constructor(dir: string, { log, reserveBytes }: DatabaseOptions) {
+  private constructor(dir: string, { log, reserveBytes, sync = 'always' }: DatabaseOptions) {
     this.dir = dir
     this.#log = log
     this.reserveBytes = reserveBytes
+    this.#sync = sync
   }
 
   /**
@@ -56,13 +79,14 @@ export class Database {
     const { hasDatabase, oldStores } = await surveyDirectory(dir)
     if (mustExist && !hasDatabase) throw missing(dir)
     const database = new Database(dir, options)
-    await database.#open(!hasDatabase)
+    const mayLack = options.sync !== undefined && ((await readOwner(dir))?.sync ?? 'always') !== 'always'
+    await database.#open(!hasDatabase, mayLack)
     try {
       if (oldStores.length > 0) {
         const note = 'files of OpenEdge 0.1.5 are left as they are; messages queued there are not carried over'
         options.log.warn({ dir, files: oldStores, note }, 'store.old.ignored')
       }
-      await writeOwner(dir).catch(err => options.log.warn({ dir, err }, 'store.owner.unwritten'))
+      await writeOwner(dir, database.#sync).catch(err => options.log.warn({ dir, err }, 'store.owner.unwritten'))
       await settleFormat(dir, database.level)
       await database.#settleReserve()
     } catch (failure) {
@@ -100,7 +124,23 @@ export class Database {
     } catch (failure) {
       throw fromLevel(this.dir, failure)
     }
-    await this.#open(false)
+    // The hub relies on all that it wrote: nothing may be missing now, whatever the mode.
+    await this.#open(false, false)
+  }
+
+  /**
+   * Waits until all that was written before the call is on the disk. For modes in which writes don't wait.
+   *
+   * Throws ERR_STORE_IO; what is on the disk is then unknown, until {@link reopen} has put all into tables.
+   */
+  async syncLogs(): Promise<void> {
+    try {
+      const newest = await syncWal(this.dir)
+      if (newest > this.#namedLog) await syncDirectory(this.dir)
+      this.#namedLog = Math.max(newest, this.#namedLog)
+    } catch (failure) {
+      throw ioError(`what was written to ${this.dir} can not be brought to the disk`, failure)
+    }
   }
 
   /** Gives up the reserve file, so that there is room for a while. */
@@ -144,22 +184,43 @@ export class Database {
     await this.level.compactRange(Buffer.from([0]), Buffer.from([255]), { keyEncoding: 'buffer' })
   }
 
-  /** Closes LevelDB, then says that the directory is nobody's. Idempotent. */
+  /**
+   * Closes LevelDB, brings the rest to the disk, then says that the directory is nobody's. Idempotent. Where writes do
+   * not wait for the disk and that fails, the next run may find a gap, and is told so.
+   */
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
     await this.#reserving
+    const wasOpen = this.#level?.status === 'open'
     try {
       await this.#level?.close()
     } catch (failure) {
       throw fromLevel(this.dir, failure)
     }
-    await removeOwner(this.dir).catch(err => this.#log.warn({ dir: this.dir, err }, 'store.owner.left'))
+    try {
+      if ((await this.#isOnDisk()) && wasOpen) await removeOwner(this.dir)
+      else await leaveOwner(this.dir, this.#sync)
+    } catch (err) {
+      this.#log.warn({ dir: this.dir, err: err as Error }, 'store.owner.left')
+    }
   }
 
-  async #open(isNew: boolean): Promise<void> {
+  async #isOnDisk(): Promise<boolean> {
+    if (this.#sync === 'always') return true
+    try {
+      await this.syncLogs()
+      return true
+    } catch (err) {
+      this.#log.warn({ dir: this.dir, err: err as Error }, 'store.sync.failed')
+      return false
+    }
+  }
+
+  /** `mayLack`: what was written last may be missing; else that is damage. */
+  async #open(isNew: boolean, mayLack: boolean): Promise<void> {
     const { dir } = this
-    const tails = isNew ? [] : await this.#check()
+    const tails = isNew ? [] : await this.#check(mayLack)
     try {
       await this.#openLevel(isNew)
     } catch (failure) {
@@ -177,14 +238,21 @@ export class Database {
     this.#refuseClosed()
     this.#level ??= makeLevel(this.dir, this.reserveBytes)
     const level = this.#level
+    await this.#withRoom(() => {
+      this.#refuseClosed()
+      return openLevel(level, isNew)
+    })
+  }
+
+  /** Does something once more without the reserve when the disk is full. */
+  async #withRoom<T>(work: () => Promise<T>): Promise<T> {
     try {
-      await openLevel(level, isNew)
+      return await work()
     } catch (failure) {
       if (!isDiskFull(failure) || (await reserveSize(this.dir)) === null) throw failure
       this.#log.warn({ dir: this.dir }, 'store.reserve.released')
       await this.releaseReserve()
-      this.#refuseClosed()
-      await openLevel(level, isNew)
+      return work()
     }
   }
 
@@ -192,14 +260,32 @@ export class Database {
     if (this.#isClosed) throw new GatewayError('ERR_STORE_CLOSED', `the database in ${this.dir} is closed`)
   }
 
-  async #check(): Promise<TornTail[]> {
+  async #check(mayLack: boolean): Promise<TornTail[]> {
     try {
-      return await checkDatabase(this.dir)
+      return await checkDatabase(this.dir, mayLack)
     } catch (failure) {
       // Files that change under the eyes look damaged.
-      if (await isInUse(this.dir)) throw lockedBy(this.dir, await readOwner(this.dir))
-      throw failure
+      await this.#refuseOthers()
+      const isDamage = failure instanceof GatewayError && failure.code === 'ERR_STORE_CORRUPT'
+      if (!isDamage || !mayLack) throw failure
+      const settlement = await this.#settle()
+      if (settlement === null) throw failure
+      this.#log.warn({ dir: this.dir, ...settlement }, 'store.repaired')
+      return checkDatabase(this.dir, mayLack)
     }
+  }
+
+  async #settle(): Promise<Settlement | null> {
+    try {
+      return await this.#withRoom(() => settleLogs(this.dir, () => this.#refuseOthers()))
+    } catch (failure) {
+      if (failure instanceof GatewayError) throw failure
+      throw ioError(`the logs in ${this.dir} can not be cut off where something is missing`, failure)
+    }
+  }
+
+  async #refuseOthers(): Promise<void> {
+    if (await isInUse(this.dir)) throw lockedBy(this.dir, await readOwner(this.dir))
   }
 
   async #settleReserve(): Promise<void> {

@@ -1,16 +1,17 @@
-import { access, constants, lstat, mkdir, open, readdir, realpath, stat, statfs } from 'node:fs/promises'
+import { access, constants, lstat, mkdir, readdir, realpath, stat, statfs } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { GatewayError, messageOf, systemCodeOf } from '../../common/index.ts'
 import { corrupt, directoryError, foreign } from './database-errors.ts'
+import { syncDirectory } from './directory-files.ts'
 import { OWNER_FILE } from './directory-owner.ts'
 import { RESERVE_FILE } from './directory-reserve.ts'
 
-/** Where LevelDB's repair puts what it replaces. */
+/** Where repairs put what they replace: a running one in it, finished ones in directories below it. */
 export const LOST_DIR = 'lost'
 
 /** The stores of OpenEdge 0.1.5 in the same place. */
 const OLD_STORES: ReadonlySet<string> = new Set(['msgqos1.db', 'offset.db', 'session.db'])
-const BESIDE: ReadonlySet<string> = new Set([OWNER_FILE, RESERVE_FILE, 'lost+found', ...OLD_STORES])
+const BESIDE: ReadonlySet<string> = new Set([OWNER_FILE, RESERVE_FILE, LOST_DIR, 'lost+found', ...OLD_STORES])
 /** What LevelDB writes before a new database exists. */
 const UNFINISHED = /^(?:LOCK|LOG|LOG\.old|MANIFEST-000001|\d+\.dbtmp)$/
 const DATA = /^(?:MANIFEST-\d+|\d+\.(?:log|ldb|sst))$/
@@ -63,8 +64,7 @@ export async function surveyDirectory(dir: string): Promise<Contents> {
   const others = names.filter(name => !BESIDE.has(name) && !UNFINISHED.test(name))
   const remains = others.filter(name => DATA.test(name))
   if (remains.length > 0) throw corrupt(dir, `CURRENT is missing beside ${shortList(remains)}`)
-  if (others.includes(LOST_DIR))
-    throw corrupt(dir, `a repair was not finished; the files are in ${join(dir, LOST_DIR)}`)
+  if (await hasLooseFiles(dir)) throw corrupt(dir, `a repair was not finished; the files are in ${join(dir, LOST_DIR)}`)
   if (others.length > 0) {
     throw foreign(
       `${dir} is not empty and holds no database of this hub: there is ${shortList(others)}. ` +
@@ -79,32 +79,24 @@ export function holdsDatabaseFiles(names: readonly string[]): boolean {
   return names.some(name => DATA.test(name) && !UNFINISHED.test(name))
 }
 
+/** Whether files lie in `lost` itself: of a repair that runs, or was broken off. */
+export async function hasLooseFiles(dir: string): Promise<boolean> {
+  try {
+    return (await readdir(join(dir, LOST_DIR), { withFileTypes: true })).some(entry => entry.isFile())
+  } catch (cause) {
+    if (systemCodeOf(cause) === 'ENOENT') return false
+    throw cause
+  }
+}
+
 export function missing(dir: string): GatewayError {
   return new GatewayError('ERR_STORE_MISSING', `there is no database in ${dir}. Is it the storage.dir of a hub?`)
 }
 
-/** Makes new and removed names in a directory last. */
-export async function syncDirectory(dir: string): Promise<void> {
-  const handle = await open(dir, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
-/** Writes a file whose content then lasts. */
-export async function writeSynced(path: string, bytes: Buffer): Promise<void> {
-  const handle = await open(path, 'w')
-  try {
-    await handle.writeFile(bytes)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
-/** Bytes of the files in a directory, without the reserve. */
+/**
+ * Bytes of the files in a directory, without the reserve. What repairs put aside does not count either: a store that is
+ * full could do nothing about it, and refuse messages for it. There is little of it, from the latest repairs only.
+ */
 export async function bytesOfFiles(dir: string): Promise<number> {
   let bytes = 0
   for (const name of await readdir(dir)) {

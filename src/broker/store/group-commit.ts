@@ -2,12 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { GatewayError, type Logger, messageOf } from '../../common/index.ts'
 import { Batch } from './batch.ts'
 import type { Database } from './database.ts'
+import type { SyncMode } from './directory-owner.ts'
 import { type Acknowledging, Hold } from './hold.ts'
-import { META } from './keys.ts'
 import type { LogRecord } from './log-record.ts'
 import type { SessionLog } from './session-log.ts'
 
-export type SyncMode = 'always' | 'interval' | 'never'
+export type { SyncMode } from './directory-owner.ts'
 
 export interface CommitOptions {
   readonly sync: SyncMode
@@ -24,8 +24,6 @@ export interface CommitOptions {
 
 /** Each try costs some memory that LevelDB does not give back. */
 const RETRY_MS = 2000
-const SYNC_MARK = Buffer.from([META, ...Buffer.from('synced')])
-const NOTHING = Buffer.alloc(0)
 
 /**
  * Group commit: what happens in one turn of the event loop is one batch; while one is being written, all turns gather
@@ -42,8 +40,11 @@ export class GroupCommit {
   #armed = false
   #isClosed = false
   #isOver = false
-  #lastSync = 0
+  /** Something was written since the last sync. */
   #isUnsynced = false
+  /** Of the sync that is under way. */
+  #syncing: Promise<void> | null = null
+  #syncFailure: Error | null = null
   #timer: NodeJS.Timeout | null = null
   readonly #stop = new AbortController()
   readonly #turn = (): void => this.#endTurn()
@@ -115,14 +116,15 @@ export class GroupCommit {
   async close(): Promise<void> {
     this.#isClosed = true
     if (this.#timer !== null) clearInterval(this.#timer)
+    await this.#syncing
     if (this.failure !== null) this.#stop.abort()
     else if (!this.#current.isEmpty || this.#writing !== null) {
       const done = this.committed()
       await Promise.race([done, new Promise(resolve => this.#stop.signal.addEventListener('abort', resolve))])
     }
-    if (this.#isUnsynced && this.failure === null && this.#options.sync !== 'never') {
-      await this.#database.level.put(SYNC_MARK, NOTHING, { sync: true }).catch(() => {})
-    }
+    // A last time. When it fails, closing the database tries again, and tells the next run.
+    if (this.#isUnsynced && this.failure === null && this.#options.sync === 'interval')
+      await this.#database.syncLogs().catch(() => {})
     this.#isOver = true
   }
 
@@ -143,7 +145,10 @@ export class GroupCommit {
     this.#writing = batch
     for (const hold of batch.holds) hold.isOpen = false
     batch.seal(this.#options.nextSeq())
-    if (batch.keys.length === 0) this.#done(batch)
+    const failure = this.#syncFailure
+    this.#syncFailure = null
+    if (failure !== null) void this.#recover(batch, failure)
+    else if (batch.keys.length === 0) this.#done(batch)
     else
       this.#write(batch).then(
         () => this.#done(batch),
@@ -160,7 +165,7 @@ export class GroupCommit {
         if (value === null) chained.del(keys[i] as Buffer)
         else chained.put(keys[i] as Buffer, value)
       }
-      return chained.write({ sync: this.#wantsSync() })
+      return chained.write({ sync: this.#options.sync === 'always' })
     } catch (error) {
       return Promise.reject(error as Error)
     }
@@ -168,18 +173,20 @@ export class GroupCommit {
 
   #done(batch: Batch): void {
     this.#writing = null
+    if (batch.keys.length > 0) this.#isUnsynced = true
     for (const hold of batch.holds) hold.release()
     this.#options.committed(batch.end, batch.bytes)
     for (const callback of batch.callbacks) callback()
-    if (!this.#current.isEmpty && !this.#armed) this.#start()
+    if (this.#syncFailure !== null || (!this.#current.isEmpty && !this.#armed)) this.#start()
   }
 
   /** Tries until the batch is written: opens the database anew, for LevelDB takes nothing more after a failed write. */
   async #recover(batch: Batch, first: Error): Promise<void> {
-    const { log, failed } = this.#options
+    const options = this.#options
+    const { log } = options
     this.failure = first
     log.error({ dir: this.#database.dir, err: first }, 'store.write.failed')
-    failed(first)
+    options.failed(first)
     let last = messageOf(first)
     for (;;) {
       try {
@@ -198,27 +205,30 @@ export class GroupCommit {
       await sleep(RETRY_MS, undefined, { signal: this.#stop.signal, ref: false }).catch(() => {})
     }
     this.failure = null
+    this.#syncFailure = null
     log.info({ dir: this.#database.dir }, 'store.write.recovered')
-    failed(null)
+    options.failed(null)
     this.#done(batch)
   }
 
-  #wantsSync(): boolean {
-    const { sync, intervalMs } = this.#options
-    if (sync === 'never') return false
-    const now = performance.now()
-    if (sync === 'interval' && now - this.#lastSync < intervalMs) {
-      this.#isUnsynced = true
-      return false
-    }
-    this.#lastSync = now
+  /** Brings to the disk what was written since the last time. */
+  #syncLate(): void {
+    if (!this.#isUnsynced || this.#syncing !== null || this.failure !== null) return
     this.#isUnsynced = false
-    return true
+    this.#syncing = this.#database
+      .syncLogs()
+      .catch(error => this.#unsynced(error as Error))
+      .finally(() => {
+        this.#syncing = null
+      })
   }
 
-  /** What was written since the last sync must not wait for the next message. */
-  #syncLate(): void {
-    if (this.#isUnsynced && this.#writing === null) this.put(SYNC_MARK, NOTHING)
+  /** Like a write that failed: opening the database anew makes tables of all that the logs hold. */
+  #unsynced(error: Error): void {
+    this.#isUnsynced = true
+    if (this.failure !== null) return
+    this.#syncFailure = error
+    if (this.#writing === null) this.#start()
   }
 }
 

@@ -42,6 +42,8 @@ export class SessionLog {
   #sent: readonly Sent[] | null = null
   readonly #behind = new Behind()
   #isBusy = false
+  /** The number behind the last message it has taken. */
+  #end = 0
   /** Its client is about to be let in: what it needs first stays in memory. */
   #isExpected = false
   /** Raised when a read that is under way is no longer what is needed. */
@@ -87,12 +89,19 @@ export class SessionLog {
     const size = count === record.count ? record.size : Math.round((record.size * count) / record.count)
     const entry = new LogEntry(this, record.seq, count, size, qos)
     record.entries.push(entry)
+    this.#end = record.seq + count
     if (!isLater && this.disk.count === 0 && this.session.receiver !== null && this.session.hasRoomAhead(READ_AHEAD)) {
       this.#entries.push(entry)
       return
     }
     this.disk.add(record.seq, count, size)
+    this.session.trim()
     if (this.session.receiver !== null || this.#store.excess(this) > 0) this.#store.wakeLater(this)
+  }
+
+  /** How many of `count` messages from this number on it has taken. */
+  taken(seq: number, count: number): number {
+    return seq > 0 ? Math.max(Math.min(this.#end - seq, count), 0) : 0
   }
 
   /** A QoS 0 message that must not overtake what waits on disk; false when there is no room. */
@@ -273,7 +282,7 @@ export class SessionLog {
   async #work(): Promise<void> {
     while (!this.isDropped && this.disk.count > 0) {
       if (!this.#hasWork) return
-      if (!this.#isReadable) {
+      if (!this.#isReadable && this.disk.entry < this.#store.nextSeq) {
         this.#store.wakeLater(this)
         return
       }
@@ -322,20 +331,20 @@ export class SessionLog {
     for (const entry of entries) {
       const isExpired = entry.time < this.#store.retainedSince
       const drop = isExpired ? entry.count : this.#store.excess(this)
-      const skipped = this.disk.skipped(entry.seq)
-      const waiting = Math.max(entry.count - skipped, 0)
+      const waiting = Math.max(entry.count - this.disk.skipped(entry.seq), 0)
       if (drop > 0) {
         const dropped = Math.min(drop, waiting)
         this.#store.dropped(this.session, dropped, isExpired)
         this.disk.advance(entry, dropped)
         this.#reuse(entry, dropped)
         if (this.disk.count <= 0) this.#emptied()
-        continue
+        if (dropped === waiting) continue
       }
+      const skipped = this.disk.skipped(entry.seq)
       if (!this.#mayTake(2 * READ_AHEAD)) return
       const messages = this.#store.queue.messages(entry)
       this.#reuse(entry, 0)
-      this.disk.advance(entry, waiting)
+      this.disk.advance(entry, Math.max(entry.count - skipped, 0))
       this.#handOver(messages, skipped, entry.qos)
       if (this.disk.count <= 0) this.#emptied()
       this.session.pump()

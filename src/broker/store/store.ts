@@ -126,7 +126,7 @@ export class Store {
       if (log === null) continue
       const granted = Math.min(route.qos[i] as number, qos)
       if (granted === 0 && session.receiver !== null && session.queued === 0) continue // it goes at once
-      const room = session.roomFor(count)
+      const room = session.roomFor(count, size)
       if (room < count) this.dropped(session, count - room)
       if (room === 0) continue
       if (record === null) {

@@ -1,5 +1,5 @@
-import { crc32c, unmaskCrc32c } from './wal-crc32c.ts'
 import { unpackSnappy } from './verify-snappy.ts'
+import { crc32c, unmaskCrc32c } from './wal-crc32c.ts'
 
 /**
  * LevelDB's tables are blocks, each with the kind of its packing (1 byte: 0 none, 1 snappy) and a masked CRC-32C behind

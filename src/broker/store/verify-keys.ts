@@ -1,4 +1,17 @@
-import { CURSOR, FILTER, META, nameOf, QUEUE, RECEIPT, RECORD, RETAINED, SESSION, seqOf, sessionOf, WILL } from './keys.ts'
+import {
+  CURSOR,
+  FILTER,
+  META,
+  nameOf,
+  QUEUE,
+  RECEIPT,
+  RECORD,
+  RETAINED,
+  SESSION,
+  seqOf,
+  sessionOf,
+  WILL,
+} from './keys.ts'
 
 /** Bytes of a key that has no name in it. */
 const LENGTHS: ReadonlyMap<number, number> = new Map([
@@ -38,7 +51,7 @@ export function nameOfKey(key: Buffer): string {
     return `record of unknown kind ${key.toString('hex', 0, SHOWN_BYTES)}${more}`
   }
   const name = (from: number): string => JSON.stringify(nameOf(key, from))
-  switch (key[0]) {
+  switch (key[0] as number) {
     case SESSION:
       return `session ${sessionOf(key)}`
     case FILTER:

@@ -42,7 +42,11 @@ export interface TableReport {
 export function checkTable(table: Buffer): TableReport {
   const found = indexOf(table)
   if (typeof found === 'string') {
-    return { problems: [{ offset: Math.max(table.length - FOOTER_BYTES, 0), what: found }], usable: null, needsCut: true }
+    return {
+      problems: [{ offset: Math.max(table.length - FOOTER_BYTES, 0), what: found }],
+      usable: null,
+      needsCut: true,
+    }
   }
   const problems: TableProblem[] = []
   const usable: DataBlock[] = []
@@ -66,7 +70,8 @@ export function checkTable(table: Buffer): TableReport {
 /** Blocks with their keys from the index, and where the filter is named; or what is wrong with these. */
 function indexOf(table: Buffer): { blocks: DataBlock[]; meta: BlockHandle } | string {
   const footer = table.subarray(Math.max(table.length - FOOTER_BYTES, 0))
-  if (footer.length < FOOTER_BYTES || !footer.subarray(-MAGIC.length).equals(MAGIC)) return 'it has not the end of a table'
+  if (footer.length < FOOTER_BYTES || !footer.subarray(-MAGIC.length).equals(MAGIC))
+    return 'it has not the end of a table'
   const fields = new Varints(footer)
   const meta = { offset: fields.next(), size: fields.next() }
   const index = { offset: fields.next(), size: fields.next() }

@@ -13,6 +13,13 @@ export interface LogReport extends LogFindings {
 /** Read at once: memory stays small whatever the log is. */
 const CHUNK_BYTES = 32 * BLOCK_BYTES
 
+/** Nothing of such a log counts. */
+const AFTER_EMPTY = {
+  records: 0,
+  wholeBytes: 0,
+  damage: { offset: 0, reason: 'the log before it is empty', isTail: false },
+}
+
 /** Reads a log of LevelDB from its file; changes nothing. */
 export async function scanLog(dir: string, file: string, options: Omit<LogScanOptions, 'size'>): Promise<LogReport> {
   const handle = await open(join(dir, file), 'r')
@@ -35,15 +42,24 @@ export async function scanLog(dir: string, file: string, options: Omit<LogScanOp
 
 /**
  * Reads the write-ahead logs that LevelDB will recover from, in this order. Their batches must be numbered without a gap,
- * and only the last one that holds anything may have an unfinished end.
+ * and only the last one that holds anything may have an unfinished end. `firstAtMost`: as MANIFEST has it.
+ *
+ * `mayLack`: the power may have taken what a log held. LevelDB begins another when one is full; so one that is empty has
+ * lost all of it, even where the numbers behind it do not tell.
  */
-export async function checkWal(dir: string, files: readonly string[]): Promise<LogReport[]> {
+export async function checkWal(
+  dir: string,
+  files: readonly string[],
+  firstAtMost: number | null = null,
+  mayLack = false,
+): Promise<LogReport[]> {
   const reports: LogReport[] = []
   let nextSequence: number | null = null
   for (const file of files) {
-    const report = await scanLog(dir, file, { isWal: true, nextSequence })
+    const report = await scanLog(dir, file, { isWal: true, nextSequence, firstAtMost })
     nextSequence = report.nextSequence
-    reports.push(report)
+    const isBehindEmpty = mayLack && report.records > 0 && reports.some(before => before.records === 0)
+    reports.push(isBehindEmpty ? { ...report, ...AFTER_EMPTY } : report)
   }
   return reports.map((report, index) => {
     const { damage } = report

@@ -42,6 +42,8 @@ export interface LogScanOptions {
   readonly isWal: boolean
   /** The sequence number the first batch must have; null: any. */
   readonly nextSequence?: number | null
+  /** Where any is good: the first batch may have no greater one. */
+  readonly firstAtMost?: number | null
   /** Called with each whole record; its bytes are good during the call only. */
   readonly record?: (bytes: Buffer, offset: number) => void
 }
@@ -139,7 +141,9 @@ export class LogScan {
     if (this.#options.isWal) {
       if (end - start < BATCH_HEAD) return this.#found(at, 'a record is too short', true)
       const sequence = sequenceOf(bytes, start)
-      if (this.#next !== null && sequence !== this.#next) return this.#found(at, 'records before it are missing', true)
+      const isAhead = this.#next === null && sequence > (this.#options.firstAtMost ?? sequence)
+      if (isAhead || (this.#next !== null && sequence !== this.#next))
+        return this.#found(at, 'records before it are missing', true)
       this.#next = sequence + bytes.readUInt32LE(start + 8)
     }
     this.#options.record?.(bytes.subarray(start, end), this.#partsAt)

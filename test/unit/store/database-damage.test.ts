@@ -259,9 +259,9 @@ suite('repair', () => {
     const report = await Database.repair(dir)
     assert.deepEqual(
       [report.isRebuilt, report.logs.length, report.logs[0]?.kept, report.originals],
-      [false, 1, 299, join(dir, 'lost')],
+      [false, 1, 299, join(dir, 'lost', '1')],
     )
-    assert.deepEqual(readFileSync(join(dir, 'lost', `${basename(path)}.damaged`)), damaged)
+    assert.deepEqual(readFileSync(join(dir, 'lost', '1', `${basename(path)}.damaged`)), damaged)
     assert.equal(await countEntries((await openIn(t, dir)).level), 349)
   })
 
@@ -295,7 +295,7 @@ suite('repair', () => {
     truncateSync(path, 4000)
     assert.equal((await Database.repair(dir)).isRebuilt, true)
     assert.equal(await countEntries((await openIn(t, dir)).level), 30)
-    assert.ok(existsSync(join(dir, 'lost', basename(path))), 'the table is kept aside')
+    assert.ok(existsSync(join(dir, 'lost', '1', basename(path))), 'the table is kept aside')
   })
 
   test('is refused while the database is open, and where there is none', async t => {
