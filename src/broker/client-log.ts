@@ -1,5 +1,6 @@
 import type { Logger } from '../common/index.ts'
 import type { Client } from './client.ts'
+import { ProtocolError } from './protocol-error.ts'
 import { Repeats } from './repeats.ts'
 import type { HubState } from './state.ts'
 
@@ -21,4 +22,13 @@ export class ClientLog {
     if (leftOut === null) return
     this.#log.debug({ clientId: client.id, address, ...fields, ...(leftOut > 0 && { leftOut }) }, event)
   }
+}
+
+/** Tells listeners and the log of what went wrong with a client. */
+export function reportClientError(client: Client, error: Error): void {
+  const { hub } = client
+  hub.state.counters.protocolErrors++
+  hub.emit(client.id === null ? 'connectionError' : 'clientError', client, error)
+  const reason = error instanceof ProtocolError ? error.problem : error.message
+  hub.clientLog.debug(client, 'client.error', { reason })
 }

@@ -5,6 +5,7 @@ import type { Principal } from '../auth/index.ts'
 import { GatewayError } from '../common/index.ts'
 import { messageOf, packetOf } from './aedes-packets.ts'
 import { type Done, queueDone, settle } from './callbacks.ts'
+import { reportClientError } from './client-log.ts'
 import { Connection } from './connection.ts'
 import { decode } from './decode.ts'
 import { handleAcknowledgement } from './handlers/acknowledgements.ts'
@@ -112,8 +113,9 @@ export class Client extends Connection {
     const refusal = this.hub.dispatch.publish(this, chunk, start, body, end)
     if (refusal !== null) return this.#refuse(refusal)
     const { store } = this.state
-    // What is written more slowly than it comes must not pile up in memory.
-    if (store?.isCongested === true && store.blocked === null) return this.wait(store.commit.committed())
+    // What is written more slowly than it comes must not pile up in memory; who stores nothing does not wait.
+    if (this.held !== null && store?.isCongested === true && store.blocked === null)
+      return this.wait(store.commit.committed())
     return !this.closed
   }
 
@@ -209,7 +211,7 @@ export class Client extends Connection {
   reportAndClose(error: Error): void {
     if (this.closed) return
     try {
-      this.hub.reportClientError(this, error)
+      reportClientError(this, error)
     } finally {
       this.terminate(error.message, this.#gently)
     }
@@ -335,6 +337,7 @@ export class Client extends Connection {
 
   /** Forgets all messages on their way to this client. */
   emptyOutgoingQueue(done?: Done): void {
+    this.session?.log?.feed.discard()
     this.session?.empty()
     settle(this.hub.link?.emptyOutgoing(this) ?? Promise.resolve(), done)
   }

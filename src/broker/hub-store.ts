@@ -3,6 +3,7 @@ import type { Hub } from './hub.ts'
 import type { Message } from './message.ts'
 import type { Settings } from './settings.ts'
 import { Database, recover, Store, type StoreOptions } from './store/index.ts'
+import { publishHeldWills } from './wills.ts'
 
 const SWEEP_FROM_MS = 20
 const SWEEP_UP_TO_MS = 250
@@ -15,9 +16,12 @@ const EXPIRY_UP_TO_MS = 60_000
  * Opens the store of a hub and brings back what it held: sessions with their subscriptions, retained messages. Returns
  * the Wills of clients that were connected when the hub died.
  */
-export async function openStore(hub: Hub, options: StoreOptions): Promise<Map<string, Message>> {
-  if (hub.link !== null)
-    throw new GatewayError('ERR_STORE_PERSISTENCE', 'either storage or a persistence can be given, not both')
+export async function openStore(hub: Hub, options: StoreOptions, isPlugged: boolean): Promise<Map<string, Message>> {
+  if (hub.link !== null || isPlugged)
+    throw new GatewayError(
+      'ERR_STORE_PERSISTENCE',
+      'storage can not be combined with a persistence or an mq of its own',
+    )
   const { state, log, sessions, retained } = hub
   const { dir, sync = 'always', reserveBytes = DEFAULT_RESERVE } = options
   const database = await Database.open({ dir, log, sync, reserveBytes })
@@ -90,6 +94,7 @@ function soundAlarm(hub: Hub, alarm: string): void {
   hub.retained.store(topic, Buffer.from(alarm), 0)
   hub.announce('alarms/storage', () => alarm)
   if (alarm !== 'ok') return
-  for (const client of hub.allClients())
+  void publishHeldWills(hub)
+  for (const client of hub.connectionSet)
     if (client.isUnstored) client.terminate('messages were not stored, and can be now', true)
 }

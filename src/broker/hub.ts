@@ -23,7 +23,6 @@ import { type Deliver, LocalSubscriptions } from './local-subscriptions.ts'
 import { hearOtherHubs } from './other-hubs.ts'
 import type { Emitter, Persistence } from './persistence.ts'
 import { type PersistenceLink, plugPersistence } from './persistence-link.ts'
-import { ProtocolError } from './protocol-error.ts'
 import { RetainedStore } from './retained.ts'
 import { RouteCache } from './route.ts'
 import { SessionRegistry } from './session-registry.ts'
@@ -31,11 +30,17 @@ import { HubState } from './state.ts'
 import { notStored, REFUSED } from './store/index.ts'
 import { peerOf } from './stream-peer.ts'
 import type { Peer } from './transport.ts'
-import { publishOrphanedWills, publishStoredWills, publishWill } from './wills.ts'
+import { forgetWill, publishOrphanedWills, publishStoredWills, publishWill } from './wills.ts'
 
 /** While the hub stops. Milliseconds. */
 const SWEEP_MS = 250
 const SYS = '$SYS/'
+
+/** What is stored in one step with a message: its receipt, by packet identifier; that it is the Will of a client. */
+interface Along {
+  readonly receiptId?: number
+  readonly willOf?: string
+}
 
 /**
  * The broker: aedes's public face (options, hooks, events, methods) over a data path of our own. `handle` makes a
@@ -53,6 +58,8 @@ export class Hub extends Aedes {
   readonly nobody = Principal.create('', 'anonymous', [])
   /** A plugged persistence. */
   link: PersistenceLink | null = null
+  /** Wills that could not be stored as their clients went. */
+  readonly heldWills = new Map<string, PublishPacket>()
   /** Nothing but the hub has a say in a PUBLISH: the data path may be taken. */
   isPlain = true
   /** There is an authorizeForward hook. */
@@ -70,7 +77,8 @@ export class Hub extends Aedes {
   readonly #options: HubOptions
   readonly #routes: RouteCache
   readonly #locals: LocalSubscriptions
-  readonly #connections = new Set<Client>()
+  /** All connections, those included that have not sent CONNECT. */
+  readonly connectionSet = new Set<Client>()
   readonly #defaults: Pick<Hub, 'authorizePublish' | 'published'> & { authorizeForward: unknown }
   readonly #plugged: boolean
   #timers: NodeJS.Timeout[] = []
@@ -101,7 +109,7 @@ export class Hub extends Aedes {
 
   /** Connections, including those that are not through with CONNECT. */
   get connections(): number {
-    return this.#connections.size
+    return this.connectionSet.size
   }
 
   /** Makes a hub that is ready for connections; the same as createHub. */
@@ -117,7 +125,8 @@ export class Hub extends Aedes {
     writable.connectedClients = 0
     const { persistence, heartbeatInterval = 60_000 } = this.#options
     if (persistence !== undefined) await plugPersistence(this, persistence as Persistence)
-    const wills = this.#options.storage === undefined ? null : await openStore(this, this.#options.storage)
+    const wills =
+      this.#options.storage === undefined ? null : await openStore(this, this.#options.storage, this.#plugged)
     writable.closed = false
     if (this.#plugged) {
       this.#emitter.on('#', (packet, done) => {
@@ -142,9 +151,9 @@ export class Hub extends Aedes {
   accept(stream: Duplex, peer: Peer, request?: IncomingMessage): Client {
     const client = new Client(this, stream, peer, request)
     this.state.counters.connectionsAccepted++
-    this.#connections.add(client)
+    this.connectionSet.add(client)
     if (this.closed) client.terminate('hub is closed', false)
-    else if (this.#connections.size > this.state.settings.connections) client.terminate('too many connections', false)
+    else if (this.connectionSet.size > this.state.settings.connections) client.terminate('too many connections', false)
     else if (this.log.isLevelEnabled('debug')) void peer.address // known as long as the log may ask for it
     if (stream.closed)
       client.transportGone() // its 'close' does not come again
@@ -195,12 +204,13 @@ export class Hub extends Aedes {
       return
     }
     this.#stop()
-    for (const client of this.#connections) client.terminate('hub closed', false)
-    setImmediate(async () => {
-      await this.state.store?.close()
+    for (const client of this.connectionSet) client.terminate('hub closed', false)
+    const stored = this.state.store?.close() ?? Promise.resolve()
+    const closed = (): void => {
       this.emit('closed')
       this.#emitter.close(done)
-    })
+    }
+    stored.catch(error => this.log.error({ err: error }, 'store.close.failed')).finally(() => setImmediate(closed))
   }
 
   /**
@@ -212,13 +222,13 @@ export class Hub extends Aedes {
     this.#stop()
     this.refreshMode()
     const deadline = sleep(timeoutMs, undefined, { ref: false })
-    const wills = [...this.#connections].filter(client => client.will !== null)
+    const wills = [...this.connectionSet].filter(client => client.will !== null)
     await Promise.race([Promise.all(wills.map(client => publishWill(this, client))), deadline])
     await Promise.race([this.state.store?.commit.committed(), deadline]) // acknowledgements are still to be sent
     this.state.flushAll()
     this.state.lingerMs = timeoutMs
-    for (const client of this.#connections) client.terminate('hub closed', true)
-    if (this.#connections.size > 0) {
+    for (const client of this.connectionSet) client.terminate('hub closed', true)
+    if (this.connectionSet.size > 0) {
       const gone = new Promise<void>(resolve => {
         this.#whenEmpty = resolve
       })
@@ -226,7 +236,7 @@ export class Hub extends Aedes {
       await Promise.race([gone, deadline])
       clearInterval(sweep)
     }
-    for (const client of this.#connections) client.conn.destroy()
+    for (const client of this.connectionSet) client.conn.destroy()
     await this.state.store?.close()
     this.emit('closed')
     const emitterClosed = new Promise<void>(resolve => this.#emitter.close(resolve))
@@ -252,28 +262,23 @@ export class Hub extends Aedes {
 
   /**
    * Retains, stores, delivers and announces a message; settled when it is stored and all that have a say have called
-   * back. `receiptId`: the packet identifier of a QoS 2 message, stored with it. Rejects with ERR_STORE_UNAVAILABLE.
+   * back. Rejects with ERR_STORE_UNAVAILABLE.
    */
-  async forwardPublish(packet: AedesPublishPacket, client: Client | null, receiptId = 0): Promise<void> {
+  async forwardPublish(packet: AedesPublishPacket, client: Client | null, along: Along = {}): Promise<void> {
     if (this.isPlain) {
-      await this.#deliver(packet, client, receiptId)
+      await this.#deliver(packet, client, along)
       return
     }
     if (client !== null) Object.assign(packet, { clientId: client.id })
     if (packet.retain && this.link !== null) await this.link.storeRetained(packet)
     let delivered: Promise<void> | undefined
-    const deliver = (): void => void (delivered = this.#deliver(packet, client, receiptId))
+    const deliver = (): void => void (delivered = this.#deliver(packet, client, along))
     if (packet.qos > 0 && this.link !== null) await this.link.enqueue(packet, deliver)
     else deliver()
     await delivered
     const published = ask(done => this.published(packet, client as unknown as AedesClient, done))
     this.emit('publish', packet, client)
     await published
-  }
-
-  /** All connections. */
-  allClients(): Iterable<Client> {
-    return this.#connections
   }
 
   /** Gives a client identifier to this client; who had it is disconnected [MQTT-3.1.4-2]. */
@@ -317,16 +322,8 @@ export class Hub extends Aedes {
 
   /** The stream of a connection is closed for good. */
   clientGone(client: Client): void {
-    this.#connections.delete(client)
-    if (this.#connections.size === 0) this.#whenEmpty?.()
-  }
-
-  /** Tells listeners and the log of what went wrong with a client. */
-  reportClientError(client: Client, error: Error): void {
-    this.state.counters.protocolErrors++
-    this.emit(client.id === null ? 'connectionError' : 'clientError', client, error)
-    const reason = error instanceof ProtocolError ? error.problem : error.message
-    this.clientLog.debug(client, 'client.error', { reason })
+    this.connectionSet.delete(client)
+    if (this.connectionSet.size === 0) this.#whenEmpty?.()
   }
 
   /** Publishes a message of the hub itself below `$SYS/<id>/`. */
@@ -369,7 +366,7 @@ export class Hub extends Aedes {
   }
 
   /** Delivers to sessions, then waits for the functions that subscribed and for the store. */
-  async #deliver(packet: AedesPublishPacket, client: Client | null, receiptId: number): Promise<void> {
+  async #deliver(packet: AedesPublishPacket, client: Client | null, { receiptId = 0, willOf }: Along): Promise<void> {
     const { store } = this.state
     const route = this.#routes.of(packet.topic)
     const mustRetain = packet.retain && this.link === null
@@ -383,6 +380,7 @@ export class Hub extends Aedes {
     if (mustRetain) this.retained.store(packet.topic, payloadOf(packet), packet.qos)
     const log = receiptId > 0 && client !== null ? client.log : null
     if (log !== null) store?.saveReceipt(log, receiptId)
+    if (willOf !== undefined) forgetWill(this, willOf)
     if (route.locals.length > 0)
       await Promise.all(route.locals.map(each => new Promise<void>(resolve => each.deliver(packet, resolve))))
     if (store !== null && packet.qos > 0 && (seq > 0 || mustRetain || log !== null)) await store.commit.committed()
@@ -390,7 +388,7 @@ export class Hub extends Aedes {
 
   #sweep(): void {
     this.state.tick()
-    for (const client of this.#connections) client.sweep(this.state.now)
+    for (const client of this.connectionSet) client.sweep(this.state.now)
   }
 
   #stop(): void {

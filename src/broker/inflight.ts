@@ -129,6 +129,12 @@ export class Inflight {
     }
   }
 
+  /** Puts another form of a message in its place. */
+  replace(packetId: number, message: Message): void {
+    const slot = this.#slotOf(packetId)
+    if (slot !== -1) this.#messages[slot] = message
+  }
+
   /** Frees the places of messages that are not to be sent again. */
   forget(unwanted: (message: Message) => boolean): void {
     for (let index = this.#head; index < this.#tail; index++) {

@@ -33,6 +33,8 @@ export abstract class KeptState {
   protected readonly state: HubState
   protected inflight: Inflight | null = null
   protected queue: MessageQueue | null = null
+  /** Messages of the window are as they were stored: no hook has seen them in this life of the hub. */
+  protected wasRestored = false
   #isOverflowing = false
 
   constructor(clientId: string, clean: boolean, state: HubState) {
@@ -106,6 +108,7 @@ export abstract class KeptState {
 
   /** Puts back what an earlier life of this session had sent; in the order of sending, before attach(). */
   restoreSent(packetId: number, state: number, message: Message | null): boolean {
+    this.wasRestored = true
     // A window that was larger then is no reason to forget what was sent.
     const limit = this.log === null ? this.state.settings.window : LAST_PLACES
     return this.window().restore(packetId, state, message, this.state.now, limit)

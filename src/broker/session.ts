@@ -114,11 +114,27 @@ export class Session extends KeptState {
     const output = receiver.output
     const now = this.state.now
     const window = this.inflight
+    const withheld = new Set<Message>()
     window?.forEach((packetId, state, message) => {
       window.resent(packetId, now)
       if (state === WAITS_PUBCOMP) output.acknowledge(PUBREL_BYTE, packetId)
-      else if (message !== null) output.publish(message, state === WAITS_PUBREC ? 2 : 1, true, packetId) // [MQTT-3.3.1-1]
+      if (message === null) return
+      // What comes from the log is as it was published: the hook has its say again.
+      const seen = this.wasRestored && receiver.forwards ? receiver.forward(message) : message
+      if (seen === null) {
+        withheld.add(message)
+        return
+      }
+      if (seen !== message) {
+        seen.seq = message.seq
+        window.replace(packetId, seen)
+      }
+      output.publish(seen, state === WAITS_PUBREC ? 2 : 1, true, packetId) // [MQTT-3.3.1-1]
     })
+    this.wasRestored = false
+    for (const message of withheld) this.log?.consumed(message.seq)
+    if (withheld.size > 0) window?.forget(message => withheld.has(message))
+    if (this.receiver !== receiver) return // the hook ended the connection
     if (output.size > 0) receiver.markDirty()
     this.pump()
   }
@@ -136,7 +152,7 @@ export class Session extends KeptState {
     const receiver = this.receiver
     if (receiver === null || this.#isPumping) return
     if (queue === null) {
-      this.log?.wake()
+      this.log?.feed.wake()
       return
     }
     this.#isPumping = true // a flush in between finds room again and comes back here
@@ -151,7 +167,7 @@ export class Session extends KeptState {
       this.#isPumping = false
     }
     if (queue.length === 0) this.calmDown()
-    this.log?.wake()
+    this.log?.feed.wake()
   }
 
   /** PUBACK from the client. */

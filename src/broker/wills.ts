@@ -4,6 +4,7 @@ import type { Client } from './client.ts'
 import { ask } from './hooks.ts'
 import type { Hub } from './hub.ts'
 import type { Message } from './message.ts'
+import { isNotStored } from './store/index.ts'
 
 /**
  * Publishes the Will of a connection that ended without DISCONNECT, once [MQTT-3.1.2-8]; after DISCONNECT it is thrown
@@ -13,29 +14,43 @@ export async function publishWill(hub: Hub, client: Client): Promise<void> {
   const will = client.will
   client.will = null
   if (client.session === null) return
-  // In one turn, and so in one batch, with what publishing it stores.
-  if (will !== null) hub.state.store?.dropWill(client.id as string)
+  const id = client.id as string
   try {
     // Not for a CONNECT that was never answered.
     if (will !== null && client.isRegistered && !client.disconnected) {
       await ask(done => hub.authorizePublish(client.face, will, done))
-      await hub.forwardPublish(numbered(will, hub), client)
-    }
+      await hub.forwardPublish(numbered(will, hub), client, { willOf: id })
+    } else forgetWill(hub, id)
     await hub.link?.dropWill(client)
   } catch (error) {
+    if (will !== null && isNotStored(error)) hub.heldWills.set(id, will)
+    else forgetWill(hub, id)
     hub.log.warn({ clientId: client.id, err: error }, 'will.failed')
   }
 }
 
+/** What is stored of a Will goes when it is published, or never will be; unless its client is back with another. */
+export function forgetWill(hub: Hub, clientId: string): void {
+  if ((hub.clients[clientId]?.will ?? null) === null) hub.state.store?.dropWill(clientId)
+}
+
+/** Publishes Wills that could not be stored as their clients went, now that they can be. */
+export async function publishHeldWills(hub: Hub): Promise<void> {
+  const held = [...hub.heldWills]
+  hub.heldWills.clear()
+  for (const [clientId, will] of held) await publishFor(hub, clientId, will)
+}
+
 /** Publishes the Wills of clients that were connected when the hub died: their connections ended without DISCONNECT. */
 export async function publishStoredWills(hub: Hub, wills: ReadonlyMap<string, Message>): Promise<void> {
-  for (const [clientId, will] of wills) {
-    hub.state.store?.dropWill(clientId)
-    const packet = packetOf(will, hub)
-    await hub.forwardPublish({ ...packet, retain: will.retain }, null).catch(error => {
-      hub.log.warn({ clientId, err: error }, 'will.failed')
-    })
-  }
+  for (const [clientId, will] of wills) await publishFor(hub, clientId, { ...packetOf(will, hub), retain: will.retain })
+}
+
+async function publishFor(hub: Hub, clientId: string, will: PublishPacket): Promise<void> {
+  await hub.forwardPublish(numbered(will, hub), null, { willOf: clientId }).catch(error => {
+    if (isNotStored(error)) hub.heldWills.set(clientId, will)
+    hub.log.warn({ clientId, err: error }, 'will.failed')
+  })
 }
 
 /** Publishes stored Wills of hubs that have not been heard of for three heartbeats. Never rejects. */

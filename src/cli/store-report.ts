@@ -64,15 +64,18 @@ export function reportSessions(sessions: Iterable<SessionSummary>, shell: Shell)
 }
 
 export function reportFinding({ where, what, remedy, isProblem }: StoreFinding, shell: Shell): void {
-  shell.out(`${isProblem ? '' : 'note: '}${where}: ${what}${remedy === '' ? '' : ` (${remedy})`}`)
+  shell.out(`${isProblem ? '' : 'note: '}${where}: ${what}${remedy === '' ? '' : `; ${remedy}`}`)
 }
 
 /** Says exactly what is lost. */
 export function reportRepair(repair: StoreRepair, shell: Shell): void {
   for (const finding of repair.findings) reportFinding({ ...finding, remedy: '' }, shell)
-  for (const { file, kept } of repair.cut) shell.out(`${file}: kept ${countOf(kept, 'block')} that could be read`)
+  for (const { file, kept } of repair.cut)
+    shell.out(`${file}: kept ${countOf(kept, 'block')}; what else was in it is lost, and can't be listed`)
   for (const { file, kept, droppedBytes } of repair.logs) {
-    shell.out(`${file}: kept ${countOf(kept, 'write')}, lost ${sizeOf(droppedBytes)}`)
+    shell.out(
+      `${file}: kept ${countOf(kept, 'write')}; ${sizeOf(droppedBytes)} of others are lost, and can't be listed`,
+    )
   }
   if (repair.isRebuilt) {
     shell.out('the list of tables was made anew: messages that clients have had may come once more')
@@ -92,20 +95,11 @@ function reportLosses(losses: Losses, shell: Shell): void {
   if (unknown > 0) shell.out(`  ${countOf(unknown, 'record')} of unknown kind`)
 }
 
-function lossOf({
-  session,
-  clientId,
-  isGone,
-  entries,
-  messages,
-  subscriptions,
-  receipts,
-  position,
-}: ClientLoss): string {
+function lossOf(loss: ClientLoss): string {
+  const { session, clientId, isGone, messages, isExact, subscriptions, receipts, position } = loss
   const parts: string[] = []
   if (isGone) parts.push('its session')
-  if (entries > 0)
-    parts.push(`${countOf(entries, 'queue entry', 'queue entries')} with ${messagesOf(entries, messages)}`)
+  if (messages > 0) parts.push(`${isExact ? '' : 'at least '}${countOf(messages, 'message')}`)
   if (subscriptions.length > 0) {
     const more = subscriptions.length > SHOWN_NAMES ? ', ...' : ''
     const names = subscriptions.slice(0, SHOWN_NAMES).map(name => JSON.stringify(name))
@@ -117,14 +111,8 @@ function lossOf({
   return `${who} (session ${session}): ${parts.join('; ')}`
 }
 
-/** A damaged entry does not tell how many messages it had. */
-function messagesOf(entries: number, messages: number): string {
-  if (messages === 0) return entries === 1 ? 'one message or more' : `${entries} messages or more`
-  return `at least ${countOf(messages, 'message')}`
-}
-
-export function countOf(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`
+export function countOf(count: number, one: string): string {
+  return `${count} ${one}${count === 1 ? '' : 's'}`
 }
 
 export function sizeOf(bytes: number): string {

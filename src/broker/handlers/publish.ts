@@ -58,9 +58,10 @@ async function publishOnce(client: Client, session: Session, packet: PublishPack
   try {
     // Stored before it is published, so that a copy sent after a failure is recognised.
     if (link !== null) await link.storeIncoming(client, packet)
-    await hub.forwardPublish(numbered(packet, hub), client, packetId)
+    await hub.forwardPublish(numbered(packet, hub), client, { receiptId: packetId })
   } catch (error) {
-    session.receipts.release(packetId)
+    // What was taken on before a hook failed is not taken on again: its receipt is stored with it.
+    if (session.log === null || isNotStored(error)) session.receipts.release(packetId)
     throw error
   }
 }

@@ -6,6 +6,7 @@ import type { Client } from '../client.ts'
 import { ask } from '../hooks.ts'
 import { ProtocolError } from '../protocol-error.ts'
 import type { Session } from '../session.ts'
+import { answer } from './answer.ts'
 
 /** A SUBSCRIBE packet, or what a program asks for with `client.subscribe`: then without a messageId. */
 export interface SubscribeRequest {
@@ -37,7 +38,8 @@ export async function applySubscribe(client: Client, request: SubscribeRequest):
     await hub.link.subscribed(client, lastOfEach(accepted))
   if (client.closed) return
   for (const { topic, qos } of accepted) hub.sessions.subscribe(session, topic, qos)
-  if (session.log !== null && accepted.length > 0) await hub.state.store?.commit.committed() // SUBACK promises it
+  // SUBACK promises it. While nothing can be stored SUBACK waits, but the client is read on: it has acknowledgements.
+  if (session.log !== null && accepted.length > 0) await hub.state.store?.commit.settled()
   if (client.closed) return
   if (request.messageId !== undefined) sendSuback(client, request.messageId, codes)
   const result = lastOfEach(
@@ -80,8 +82,7 @@ function sendSuback(client: Client, packetId: number, codes: number[]): void {
   const head = remaining < 128 ? [remaining] : remaining < 16_384 ? [(remaining & 127) | 128, remaining >> 7] : null
   const length = head ?? [(remaining & 127) | 128, ((remaining >> 7) & 127) | 128, remaining >> 14]
   const packet = Buffer.from([0x90, ...length, packetId >> 8, packetId & 255, ...codes])
-  client.output.append(packet, 0, packet.length, true)
-  client.markDirty()
+  answer(client, packet)
 }
 
 /**

@@ -1,6 +1,7 @@
 import { topicFilterProblem } from '../../common/index.ts'
 import type { Client } from '../client.ts'
 import { ProtocolError } from '../protocol-error.ts'
+import { answer } from './answer.ts'
 
 /** An UNSUBSCRIBE packet, or what a program asks for with `client.unsubscribe`: then without a messageId. */
 export interface UnsubscribeRequest {
@@ -21,14 +22,12 @@ export async function applyUnsubscribe(client: Client, request: UnsubscribeReque
   if (!session.clean && hub.link !== null) await hub.link.unsubscribed(client, request.unsubscriptions)
   if (client.closed) return
   for (const filter of request.unsubscriptions) hub.sessions.unsubscribe(session, filter)
-  if (session.log !== null) await hub.state.store?.commit.committed()
+  if (session.log !== null) await hub.state.store?.commit.settled()
   if (client.closed) return
   const packetId = request.messageId
   if (packetId !== undefined) {
     // Sent even when nothing was held [MQTT-3.10.4-4] [MQTT-3.10.4-5].
-    const at = client.output.reserve(4)
-    ;(client.output.chunk as Buffer).set([0xb0, 2, packetId >> 8, packetId & 255], at)
-    client.markDirty()
+    answer(client, Buffer.from([0xb0, 2, packetId >> 8, packetId & 255]))
   }
   hub.announceUnsubscribe(client, request.unsubscriptions)
 }

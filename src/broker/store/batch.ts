@@ -15,6 +15,8 @@ export class Batch {
   bytes = 0
   /** The number of the first message that is not in it; set when it is sealed. */
   end = 0
+  /** Where each key is, once that matters. */
+  #places: Map<string, number> | null = null
   readonly #records: LogRecord[] = []
   readonly #touched: SessionLog[] = []
 
@@ -28,16 +30,31 @@ export class Batch {
     )
   }
 
-  put(key: Buffer, value: Buffer): void {
-    this.keys.push(key)
-    this.values.push(value)
+  /** `isLong`: the batch may have to wait for long, so a key is kept once, with its last value. */
+  put(key: Buffer, value: Buffer, isLong = false): void {
+    this.#set(key, value, isLong)
     this.bytes += key.length + value.length
   }
 
-  del(key: Buffer): void {
-    this.keys.push(key)
-    this.values.push(null)
+  del(key: Buffer, isLong = false): void {
+    this.#set(key, null, isLong)
     this.bytes += key.length
+  }
+
+  #set(key: Buffer, value: Buffer | null, isLong: boolean): void {
+    if (isLong) {
+      this.#places ??= new Map(this.keys.map((each, i) => [each.toString('latin1'), i]))
+      const name = key.toString('latin1')
+      const place = this.#places.get(name)
+      if (place !== undefined) {
+        this.bytes -= key.length + (this.values[place]?.length ?? 0)
+        this.values[place] = value
+        return
+      }
+      this.#places.set(name, this.keys.length)
+    }
+    this.keys.push(key)
+    this.values.push(value)
   }
 
   add(record: LogRecord): void {

@@ -1,8 +1,16 @@
 import type { Message } from '../message.ts'
+import type { WaitingBytes } from '../message-queue.ts'
 
 /** QoS 0 messages that must not overtake logged ones that wait on disk. They are in memory only. */
 export class Behind {
+  /** Bytes of topics and payloads. */
+  bytes = 0
+  readonly #total: WaitingBytes
   #waiting: { readonly before: number; readonly message: Message }[] = []
+
+  constructor(total: WaitingBytes) {
+    this.#total = total
+  }
 
   get length(): number {
     return this.#waiting.length
@@ -11,6 +19,7 @@ export class Behind {
   /** Adds a message that goes before the one with this number. */
   push(before: number, message: Message): void {
     message.own()
+    this.#account(message.size)
     this.#waiting.push({ before, message })
   }
 
@@ -18,10 +27,20 @@ export class Behind {
   takeBefore(seq: number, visit: (message: Message) => void): void {
     let count = 0
     while (count < this.#waiting.length && (this.#waiting[count]?.before ?? 0) <= seq) count++
-    if (count > 0) for (const { message } of this.#waiting.splice(0, count)) visit(message)
+    if (count === 0) return
+    for (const { message } of this.#waiting.splice(0, count)) {
+      this.#account(-message.size)
+      visit(message)
+    }
   }
 
   clear(): void {
-    if (this.#waiting.length > 0) this.#waiting = []
+    this.#account(-this.bytes)
+    this.#waiting = []
+  }
+
+  #account(bytes: number): void {
+    this.bytes += bytes
+    this.#total.waitingBytes += bytes
   }
 }

@@ -20,15 +20,21 @@ export class EntryList {
     this.#entries.push(entry)
   }
 
-  /** The entry of this message. */
+  /** The entry of this message; mostly it is the first. */
   find(seq: number): LogEntry | undefined {
     const entries = this.#entries
-    for (let i = this.#head; i < entries.length; i++) {
-      const entry = entries[i] as LogEntry
-      if (seq < entry.seq) return undefined
-      if (seq < entry.seq + entry.count) return entry
+    let low = this.#head
+    let high = entries.length - 1
+    const first = entries[low]
+    if (first === undefined || seq < first.seq + first.count)
+      return first !== undefined && seq >= first.seq ? first : undefined
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      if ((entries[middle] as LogEntry).seq <= seq) low = middle
+      else high = middle - 1
     }
-    return undefined
+    const found = entries[low] as LogEntry
+    return seq < found.seq + found.count ? found : undefined
   }
 
   /** Takes entries that are done from the front. */

@@ -5,6 +5,7 @@ import type { Database } from './database.ts'
 import type { SyncMode } from './directory-owner.ts'
 import { type Acknowledging, Hold } from './hold.ts'
 import type { LogRecord } from './log-record.ts'
+import { NativeBatch } from './native-batch.ts'
 import type { SessionLog } from './session-log.ts'
 
 export type { SyncMode } from './directory-owner.ts'
@@ -34,10 +35,13 @@ export class GroupCommit {
   /** Why nothing can be written now; null when it can. */
   failure: Error | null = null
   readonly #database: Database
+  readonly #native: NativeBatch
   readonly #options: CommitOptions
   #current = new Batch()
   #writing: Batch | null = null
   #armed = false
+  /** Who wants to know when writing fails. */
+  readonly #impatient = new Set<(isStored: boolean) => void>()
   #isClosed = false
   #isOver = false
   /** Something was written since the last sync. */
@@ -51,6 +55,7 @@ export class GroupCommit {
 
   constructor(database: Database, options: CommitOptions) {
     this.#database = database
+    this.#native = new NativeBatch(database.level)
     this.#options = options
     if (options.sync === 'interval') this.#timer = setInterval(() => this.#syncLate(), options.intervalMs).unref()
   }
@@ -66,12 +71,12 @@ export class GroupCommit {
   }
 
   put(key: Buffer, value: Buffer): void {
-    this.#current.put(key, value)
+    this.#current.put(key, value, this.failure !== null)
     this.#arm()
   }
 
   del(key: Buffer): void {
-    this.#current.del(key)
+    this.#current.del(key, this.failure !== null)
     this.#arm()
   }
 
@@ -110,6 +115,20 @@ export class GroupCommit {
   committed(): Promise<void> {
     if (this.#current.isEmpty && this.#writing === null) return Promise.resolve()
     return new Promise(resolve => this.after(resolve))
+  }
+
+  /** As committed(), but does not wait for a disk that fails: false then, and what was added is stored some day. */
+  settled(): Promise<boolean> {
+    if (this.failure !== null) return Promise.resolve(false)
+    if (this.isIdle) return Promise.resolve(true)
+    return new Promise(resolve => {
+      const settle = (isStored: boolean): void => {
+        this.#impatient.delete(settle)
+        resolve(isStored)
+      }
+      this.#impatient.add(settle)
+      this.after(() => settle(true))
+    })
   }
 
   /** Writes what is left; tries once more when writing fails. Nothing may be added any more. */
@@ -157,18 +176,7 @@ export class GroupCommit {
   }
 
   #write(batch: Batch): Promise<void> {
-    const { keys, values } = batch
-    try {
-      const chained = this.#database.level.batch()
-      for (let i = 0; i < keys.length; i++) {
-        const value = values[i] as Buffer | null
-        if (value === null) chained.del(keys[i] as Buffer)
-        else chained.put(keys[i] as Buffer, value)
-      }
-      return chained.write({ sync: this.#options.sync === 'always' })
-    } catch (error) {
-      return Promise.reject(error as Error)
-    }
+    return this.#native.write(batch.keys, batch.values, this.#options.sync === 'always')
   }
 
   #done(batch: Batch): void {

@@ -10,8 +10,10 @@ export interface Acknowledging {
 }
 
 const FIRST_BYTES = 64
+/** No client has so many exchanges open; who asks for more while the disk fails gets no answer. */
+const MOST_BYTES = 1_048_576
 
-/** Acknowledgements of one connection that wait until what they promise is stored. At most four bytes each. */
+/** Acknowledgements of one connection that wait until what they promise is stored. */
 export class Hold {
   /** More may be added that is stored with it: its batch is not sealed. */
   isOpen = true
@@ -24,7 +26,8 @@ export class Hold {
   }
 
   add(firstByte: number, packetId: number): void {
-    this.#reserve()
+    if (this.#used >= MOST_BYTES) return
+    this.#reserve(4)
     const at = this.#used
     this.#bytes[at] = firstByte
     this.#bytes[at + 1] = 2
@@ -33,16 +36,17 @@ export class Hold {
     this.#used = at + 4
   }
 
-  /** Adds another answer of a few bytes, which is not to overtake them. */
+  /** Adds another answer, which is not to overtake them. */
   append(bytes: Uint8Array): void {
-    this.#reserve()
+    if (this.#used >= MOST_BYTES) return
+    this.#reserve(bytes.length)
     this.#bytes.set(bytes, this.#used)
     this.#used += bytes.length
   }
 
-  #reserve(): void {
-    if (this.#used + 4 <= this.#bytes.length) return
-    const larger = Buffer.allocUnsafe(this.#bytes.length * 4)
+  #reserve(bytes: number): void {
+    if (this.#used + bytes <= this.#bytes.length) return
+    const larger = Buffer.allocUnsafe(Math.max(this.#bytes.length * 4, this.#used + bytes))
     this.#bytes.copy(larger, 0, 0, this.#used)
     this.#bytes = larger
   }

@@ -24,7 +24,7 @@ export class DamagedRecord extends Error {
 }
 
 /** A key as text for people. */
-export function describeKey(key: Buffer): string {
+function describeKey(key: Buffer): string {
   const kind = String.fromCharCode(key[0] as number)
   if (kind === 'r' || kind === 'w' || kind === 'M') return `${kind}:${nameOf(key, 1)}`
   if (kind === 'f' && key.length > 5) return `f:${key.readUInt32BE(1)}:${nameOf(key, 5)}`

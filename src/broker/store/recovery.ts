@@ -107,10 +107,11 @@ class Recovery {
     })
     await this.#each(WILL, (key, value) => {
       const [will] = messagesOf(key, value, 1, 0)
+      this.#store.foundWill(nameOf(key, 1))
       if (will !== undefined) this.#found.will(nameOf(key, 1), will)
     })
     this.#store.committedEnd = this.#store.nextSeq
-    for (const number of this.#orphans) void this.#store.purge(number)
+    for (const number of this.#orphans) this.#store.purge(number)
   }
 
   #session(number: number, head: SessionHead, cursors: ReadonlyMap<number, Cursor>): void {

@@ -1,18 +1,13 @@
 import type { Message } from '../message.ts'
 import type { Session } from '../session.ts'
 import { Behind } from './behind.ts'
+import { DiskFeed, READ_AHEAD } from './disk-feed.ts'
 import { DiskPart } from './disk-part.ts'
 import { EntryList } from './entry-list.ts'
 import { queueKey } from './keys.ts'
 import { LogEntry, type LogRecord } from './log-record.ts'
-import type { StoredEntry } from './queue-reader.ts'
 import type { Cursor, Sent, SessionHead } from './records.ts'
 import type { Store } from './store.ts'
-
-/** Messages in memory ahead of the window; more wait on disk. */
-const READ_AHEAD = 512
-/** Bytes and entries taken from disk in one go. */
-const READ_BYTES = 262_144
 
 /**
  * What a kept session waits for, on disk. In memory are only the entries of messages in its window and of a bounded
@@ -37,21 +32,23 @@ export class SessionLog {
   /** QoS 2 messages whose packet identifier is not stored yet, so that they must not be sent. */
   held = 0
   readonly #store: Store
-  readonly #entries = new EntryList()
+  readonly entries = new EntryList()
   /** The window of an absent client. */
   #sent: readonly Sent[] | null = null
-  readonly #behind = new Behind()
-  #isBusy = false
+  readonly behind: Behind
+  readonly feed: DiskFeed
   /** The number behind the last message it has taken. */
   #end = 0
   /** Its client is about to be let in: what it needs first stays in memory. */
-  #isExpected = false
+  isExpected = false
   /** Raised when a read that is under way is no longer what is needed. */
-  #version = 0
+  version = 0
   #unparking: Promise<void> | null = null
 
   constructor(store: Store, number: number, session: Session) {
     this.#store = store
+    this.behind = store.newBehind()
+    this.feed = new DiskFeed(this, store)
     this.number = number
     this.session = session
   }
@@ -64,7 +61,7 @@ export class SessionLog {
 
   /** The number of the first message that its client does not have; all before are done with. */
   get lowest(): number {
-    const { first } = this.#entries
+    const { first } = this.entries
     if (first !== undefined) return first.seq
     return this.disk.count > 0 ? this.disk.entry : Number.POSITIVE_INFINITY
   }
@@ -91,12 +88,15 @@ export class SessionLog {
     record.entries.push(entry)
     this.#end = record.seq + count
     if (!isLater && this.disk.count === 0 && this.session.receiver !== null && this.session.hasRoomAhead(READ_AHEAD)) {
-      this.#entries.push(entry)
+      this.entries.push(entry)
       return
     }
     this.disk.add(record.seq, count, size)
     this.session.trim()
-    if (this.session.receiver !== null || this.#store.excess(this) > 0) this.#store.wakeLater(this)
+    const { excess } = this.feed
+    if (excess > this.disk.count / 2) this.#store.late.add(this)
+    if (this.session.receiver !== null || excess > 0) this.#store.wakeLater(this)
+    else if (this.#store.excess(this, true) > 0) this.#store.trimSoon(this)
   }
 
   /** How many of `count` messages from this number on it has taken. */
@@ -106,8 +106,10 @@ export class SessionLog {
 
   /** A QoS 0 message that must not overtake what waits on disk; false when there is no room. */
   follow(message: Message): boolean {
-    if (this.#behind.length >= this.#store.settings.qos0Buffer) return false
-    this.#behind.push(this.#store.nextSeq, message)
+    const { qos0Buffer, queueBytes } = this.#store.settings
+    const isOver = this.behind.length >= qos0Buffer || this.behind.bytes + message.size > queueBytes
+    if (isOver || this.#store.isMemoryFull(message.size)) return false
+    this.behind.push(this.#store.nextSeq, message)
     return true
   }
 
@@ -115,10 +117,10 @@ export class SessionLog {
 
   /** The client has this message, or will never get it. */
   consumed(seq: number): void {
-    const entry = seq > 0 ? this.#entries.find(seq) : undefined
+    const entry = seq > 0 ? this.entries.find(seq) : undefined
     if (entry === undefined) return
     this.touch()
-    this.#take(entry, 1)
+    this.finish(entry, 1)
   }
 
   /** The window has changed. */
@@ -143,11 +145,12 @@ export class SessionLog {
     return sent.length === 0 && this.lowest >= next ? null : { next, sent }
   }
 
-  #take(entry: LogEntry, count: number): void {
+  /** So many messages of an entry are done with. */
+  finish(entry: LogEntry, count: number): void {
     entry.left -= count
     if (entry.left > 0) return
     if (entry.isWritten) this.#store.commit.del(queueKey(this.number, entry.seq))
-    this.#entries.shiftDone(({ seq, holders }) => {
+    this.entries.shiftDone(({ seq, holders }) => {
       if (holders !== null) this.#store.passed(seq, holders)
     })
   }
@@ -156,40 +159,49 @@ export class SessionLog {
 
   /** The client has gone: what waits in memory waits on disk from now on. */
   leave(): void {
-    this.#version++
-    this.#isExpected = false
-    this.#behind.clear()
+    this.version++
+    this.isExpected = false
+    this.behind.clear()
     let first = 0
     let bytes = 0
     const waiting: number[] = []
     this.session.drain(message => {
-      if (message.seq === 0) return
+      if (message.seq === 0 || this.entries.find(message.seq) === undefined) return // in memory only
       if (first === 0) first = message.seq
       waiting.push(message.seq)
       bytes += message.size
     })
     if (first > 0) {
-      const boundary = this.#entries.find(first) as LogEntry
+      const boundary = this.entries.find(first) as LogEntry
       const end = boundary.seq + boundary.count
       const waitsInIt = waiting.findIndex(seq => seq >= end)
       this.disk.prepend(boundary.seq, first, waiting.length, bytes)
       // An entry that is partly in the window stays.
-      this.#entries.cut(boundary, boundary.left <= (waitsInIt === -1 ? waiting.length : waitsInIt))
+      this.entries.cut(boundary, boundary.left <= (waitsInIt === -1 ? waiting.length : waitsInIt))
     }
     this.touch()
-    this.#store.parkLater(this)
+    this.#parkLater()
+  }
+
+  /** Behind what is on its way now, for what is let go has to be in the database. */
+  #parkLater(): void {
+    this.#store.commit.after(() => this.#park())
   }
 
   /** Lets go of the messages in the window of an absent client; they are stored. */
-  park(): void {
-    if (this.session.receiver !== null || this.#isExpected || this.#sent !== null || this.held > 0) return
+  #park(): void {
+    if (this.session.receiver !== null || this.isExpected || this.#sent !== null || this.isDropped) return
+    if (this.held > 0) {
+      this.#parkLater()
+      return
+    }
     this.#sent = this.session.sent()
     this.session.forgetWindow()
   }
 
   /** Brings the window and the first messages that wait back before the client is let in. */
   unpark(): Promise<void> {
-    this.#isExpected = true
+    this.isExpected = true
     this.#unparking ??= this.#unpark().finally(() => {
       this.#unparking = null
     })
@@ -201,7 +213,7 @@ export class SessionLog {
     if (sent === null) return
     const messages = new Map<number, Message>()
     const wanted = new Set(sent.map(each => each.seq))
-    for (const { seq } of this.#entries.list()) {
+    for (const { seq } of this.entries.list()) {
       const stored = await this.#store.queue.one(this.number, seq)
       if (stored === null) continue
       for (const message of this.#store.queue.messages(stored))
@@ -209,17 +221,14 @@ export class SessionLog {
     }
     if (this.isDropped) return
     this.#sent = null
+    let lost = 0
     for (const { packetId, state, seq } of sent) {
       const message = messages.get(seq) ?? null
       if (seq === 0 || message !== null) this.session.restoreSent(packetId, state, message)
+      else lost++
     }
-    if (this.#isBusy || !this.#isReadable) return
-    this.#isBusy = true
-    try {
-      await this.#work()
-    } finally {
-      this.#isBusy = false
-    }
+    if (lost > 0) this.#store.lost(this, lost)
+    await this.feed.fill()
   }
 
   /** What was stored of it, when the hub starts. */
@@ -243,7 +252,7 @@ export class SessionLog {
       entry.left = sent + waiting
       entry.isWritten = true
       entry.holders = holders
-      this.#entries.push(entry)
+      this.entries.push(entry)
     }
     if (waiting > 0) {
       const bytes = (size * waiting) / count
@@ -262,134 +271,7 @@ export class SessionLog {
   /** The session has ended. */
   drop(): void {
     this.isDropped = true
-    this.#version++
-    this.#behind.clear()
-  }
-
-  // -- from disk ----------------------------------------------------------------------------------------------------
-
-  /** There may be something to read: for a client that has room, or to throw away. */
-  wake(): void {
-    if (this.#isBusy || this.isDropped || this.disk.count === 0 || !this.#hasWork) return
-    this.#isBusy = true
-    this.#work()
-      .catch(error => this.#store.readFailed(this, error as Error))
-      .finally(() => {
-        this.#isBusy = false
-      })
-  }
-
-  async #work(): Promise<void> {
-    while (!this.isDropped && this.disk.count > 0) {
-      if (!this.#hasWork) return
-      if (!this.#isReadable && this.disk.entry < this.#store.nextSeq) {
-        this.#store.wakeLater(this)
-        return
-      }
-      const end = this.#store.committedEnd
-      const version = this.#version
-      const entries = await this.#store.queue.read(this.number, this.disk.entry, end, READ_AHEAD, READ_BYTES)
-      if (version !== this.#version || this.isDropped) continue
-      if (entries.length === 0) {
-        if (end < this.#store.nextSeq) {
-          // What waits first is on its way to the database.
-          this.disk.beginAt(end)
-          continue
-        }
-        this.#store.lost(this, this.disk.count)
-        this.#emptied()
-        this.session.pump()
-        return
-      }
-      const { count } = this.disk
-      this.#apply(entries, version)
-      if (this.disk.count === count) return // no room, and nothing to throw away yet
-    }
-  }
-
-  get #hasWork(): boolean {
-    return this.#hasRoom || this.disk.entry < this.#store.expiredBefore || this.#store.excess(this) > 0
-  }
-
-  /** What waits first is in the database. */
-  get #isReadable(): boolean {
-    return this.disk.count > 0 && this.disk.entry < this.#store.committedEnd
-  }
-
-  get #hasRoom(): boolean {
-    return this.#mayTake(READ_AHEAD / 2)
-  }
-
-  /** Its client is there, or about to be, and has fewer than so many messages ahead. */
-  #mayTake(ahead: number): boolean {
-    const { session } = this
-    return (session.receiver !== null || this.#isExpected) && this.#sent === null && session.hasRoomAhead(ahead)
-  }
-
-  /** Takes entries from the front of the disk's part: throws away what is too many or too old, hands over the rest. */
-  #apply(entries: readonly StoredEntry[], version: number): void {
-    for (const entry of entries) {
-      const isExpired = entry.time < this.#store.retainedSince
-      const drop = isExpired ? entry.count : this.#store.excess(this)
-      const waiting = Math.max(entry.count - this.disk.skipped(entry.seq), 0)
-      if (drop > 0) {
-        const dropped = Math.min(drop, waiting)
-        this.#store.dropped(this.session, dropped, isExpired)
-        this.disk.advance(entry, dropped)
-        this.#reuse(entry, dropped)
-        if (this.disk.count <= 0) this.#emptied()
-        if (dropped === waiting) continue
-      }
-      const skipped = this.disk.skipped(entry.seq)
-      if (!this.#mayTake(2 * READ_AHEAD)) return
-      const messages = this.#store.queue.messages(entry)
-      this.#reuse(entry, 0)
-      this.disk.advance(entry, Math.max(entry.count - skipped, 0))
-      this.#handOver(messages, skipped, entry.qos)
-      if (this.disk.count <= 0) this.#emptied()
-      this.session.pump()
-      if (version !== this.#version) return
-    }
-  }
-
-  /** Notes in memory that `dropped` of an entry are gone; none: that all that waits of it is in memory now. */
-  #reuse(stored: StoredEntry, dropped: number): void {
-    const { seq, count, size, qos, holders } = stored
-    const { last } = this.#entries
-    const known = last !== undefined && last.seq === seq
-    if (dropped > 0) {
-      this.touch()
-      if (known) this.#take(last, dropped)
-      else if (this.disk.next >= seq + count) {
-        this.#store.commit.del(queueKey(this.number, seq))
-        if (holders !== null) this.#store.passed(seq, holders)
-      }
-      return
-    }
-    if (known) return
-    const entry = new LogEntry(this, seq, count, size, qos)
-    entry.left = count - this.disk.skipped(seq)
-    entry.isWritten = true
-    entry.holders = holders
-    this.#entries.push(entry)
-  }
-
-  #handOver(messages: readonly Message[], from: number, qos: number): void {
-    const { session } = this
-    for (let i = from; i < messages.length; i++) {
-      const message = messages[i] as Message
-      this.#bringBehind(message.seq)
-      if (message.seq < this.guardedTo && !session.hears(message.topic)) this.consumed(message.seq)
-      else session.restoreQueued(message, Math.min(qos, message.qos))
-    }
-  }
-
-  #bringBehind(seq: number): void {
-    this.#behind.takeBefore(seq, message => this.session.restoreQueued(message, 0))
-  }
-
-  #emptied(): void {
-    this.disk.clear()
-    if (this.session.receiver !== null) this.#bringBehind(Number.POSITIVE_INFINITY)
+    this.version++
+    this.behind.clear()
   }
 }

@@ -4,7 +4,7 @@ import type { Database } from './database.ts'
 /** It is full no more when so much of the limit is free again. */
 const FREE_AGAIN = 0.05
 /** A full database is compacted at most this often: what was deleted takes space until then. */
-const COMPACT_EVERY_MS = 10_000
+const COMPACT_EVERY_MS = 5000
 
 /** Knows whether there is room for more: below storage.max.bytes, and with the reserve still free on the disk. */
 export class SpaceWatch {

@@ -6,6 +6,7 @@ import type { Run } from '../run.ts'
 import type { Session } from '../session.ts'
 import type { HubState } from '../state.ts'
 import { AgeMarks } from './age-marks.ts'
+import { Behind } from './behind.ts'
 import { Database } from './database.ts'
 import { GroupCommit, isFull, type SyncMode } from './group-commit.ts'
 import { cursorKey, filterKey, LAST_SEQ, receiptKey, recordKey, retainedKey, sessionKey, willKey } from './keys.ts'
@@ -33,10 +34,15 @@ export interface StoreOptions {
 
 /** Messages that are not written yet may take so many bytes before publishers have to wait. */
 const CONGESTED_BYTES = 2_097_152
+const CHOKED_BYTES = 33_554_432
 /** Written bytes after which the disk is looked at. */
 const CHECK_EVERY_BYTES = 4_194_304
+/** The part of its limit by which the queue of an absent client may exceed it for a while. */
+const SLACK_SHARE = 16
 const PURGE_STEP = 256
-const PURGE_BYTES = 1_048_576
+const RETRY_READ_MS = 1000
+/** How long the end waits for sessions to be deleted. */
+const PURGES_MS = 2000
 
 /** A publish that was not stored: the store is full or failing, or a queue refuses it. */
 export const REFUSED = -1
@@ -60,14 +66,18 @@ export class Store {
   /** There are such messages among those with smaller numbers. */
   expiredBefore = 0
   readonly ages: AgeMarks
+  /** Sessions with more than twice of what they may have waiting: throwing away is slower than what comes. */
+  readonly late = new Set<SessionLog>()
   /** Told when publishes start or cease to be refused. */
   onAlarm: (alarm: 'ok' | 'full' | 'failed') => void = () => {}
   readonly #state: HubState
   readonly #log: Logger
   readonly #space: SpaceWatch
   #alarm: 'ok' | 'full' | 'failed' = 'ok'
+  readonly #wills = new Set<string>()
+  readonly #over = new Set<SessionLog>()
+  readonly #purges = new Set<Promise<void>>()
   #wakes = new Set<SessionLog>()
-  #parks: SessionLog[] = []
   #isClosed = false
   #written = 0
 
@@ -97,9 +107,14 @@ export class Store {
     return this.#alarm === 'ok' ? null : this.#alarm
   }
 
-  /** So much waits to be written that publishers have to wait as well. */
+  /** While nothing can be written: what clients acknowledge fills the memory, so nothing more is sent to them. */
+  get isChoked(): boolean {
+    return this.commit.failure !== null && this.commit.pendingBytes > CHOKED_BYTES
+  }
+
+  /** So much waits to be written, or to be thrown away, that publishers have to wait as well. */
   get isCongested(): boolean {
-    return this.commit.pendingBytes > CONGESTED_BYTES
+    return this.commit.pendingBytes > CONGESTED_BYTES || this.late.size > 0
   }
 
   // -- messages -----------------------------------------------------------------------------------------------------
@@ -125,7 +140,7 @@ export class Store {
       const log = session.log
       if (log === null) continue
       const granted = Math.min(route.qos[i] as number, qos)
-      if (granted === 0 && session.receiver !== null && session.queued === 0) continue // it goes at once
+      if (granted === 0 && session.receiver !== null && session.queued === 0 && log.held === 0) continue // it goes at once
       const room = session.roomFor(count, size)
       if (room < count) this.dropped(session, count - room)
       if (room === 0) continue
@@ -154,14 +169,25 @@ export class Store {
     return record.seq
   }
 
-  /** How many messages more than it may a session has waiting on disk. */
-  excess(log: SessionLog): number {
+  /**
+   * How many messages too many a session has waiting on disk. While its client is absent a few more than the limit are
+   * let be: throwing them away by the dozen costs a fraction of doing so one by one, and before the client gets any they go.
+   */
+  excess(log: SessionLog, isExact: boolean): number {
     const { queueMessages, queueBytes, overflow } = this.settings
     if (overflow !== 'drop-oldest') return 0
-    const { count: diskCount, bytes: diskBytes } = log.disk
-    const tooMany = diskCount + log.session.memoryQueued - queueMessages
-    const tooLarge = diskBytes > queueBytes ? Math.ceil(((diskBytes - queueBytes) / diskBytes) * diskCount) : 0
-    return Math.max(Math.min(Math.max(tooMany, tooLarge), diskCount - 1), 0)
+    const { count, bytes } = log.disk
+    const slack = isExact ? 1 : 1 + 1 / SLACK_SHARE
+    const isOver = count + log.session.memoryQueued > queueMessages * slack || bytes > queueBytes * slack
+    if (!isOver) return 0
+    const tooMany = count + log.session.memoryQueued - queueMessages
+    const tooLarge = bytes > queueBytes ? Math.ceil(((bytes - queueBytes) / bytes) * count) : 0
+    return Math.max(Math.min(Math.max(tooMany, tooLarge), count - 1), 0)
+  }
+
+  /** A queue has more than it may, but not so many that they are thrown away at once: in a second they are. */
+  trimSoon(log: SessionLog): void {
+    this.#over.add(log)
   }
 
   /** Messages that a session does not get because a limit says so. */
@@ -181,6 +207,15 @@ export class Store {
       if (log !== undefined && log.lowest <= seq) return
     }
     this.commit.del(recordKey(seq))
+  }
+
+  /** Whether all queues together would hold more in memory than they may. */
+  isMemoryFull(moreBytes: number): boolean {
+    return this.#state.isFull(moreBytes)
+  }
+
+  newBehind(): Behind {
+    return new Behind(this.#state)
   }
 
   // -- sessions -----------------------------------------------------------------------------------------------------
@@ -220,21 +255,28 @@ export class Store {
   dropSession(log: SessionLog): void {
     const { number, session } = log
     this.logs.delete(number)
+    this.late.delete(log)
     log.drop()
     this.commit.del(sessionKey(number))
     this.commit.del(cursorKey(number))
     for (const filter of session.subscriptions.keys()) this.commit.del(filterKey(number, filter))
     for (const packetId of session.receipts.list()) this.commit.del(receiptKey(number, packetId))
-    void this.purge(number)
+    this.purge(number)
   }
 
-  /** Deletes the queue of a session that is no more, step by step. Never rejects. */
-  async purge(session: number): Promise<void> {
+  /** Deletes the queue of a session that is no more, step by step, in the background. */
+  purge(session: number): void {
+    const purge = this.#purge(session).finally(() => this.#purges.delete(purge))
+    this.#purges.add(purge)
+  }
+
+  /** Never rejects. */
+  async #purge(session: number): Promise<void> {
     try {
       for (;;) {
         await this.commit.committed()
         if (this.#isClosed) return
-        const entries = await this.queue.read(session, 0, LAST_SEQ, PURGE_STEP, PURGE_BYTES)
+        const entries = await this.queue.heads(session, 0, LAST_SEQ, PURGE_STEP)
         for (const { key, seq, holders } of entries) {
           this.commit.del(key)
           if (holders !== null) this.passed(seq, holders)
@@ -265,24 +307,26 @@ export class Store {
   }
 
   saveWill(clientId: string, will: Message): void {
+    this.#wills.add(clientId)
     const key = willKey(clientId)
     this.commit.put(key, encodeBytes(key, packetOfMessage(will)))
   }
 
+  /** There is one of an earlier life of the hub. */
+  foundWill(clientId: string): void {
+    this.#wills.add(clientId)
+  }
+
   dropWill(clientId: string): void {
-    this.commit.del(willKey(clientId))
+    if (this.#wills.delete(clientId)) this.commit.del(willKey(clientId))
   }
 
   // -- work of its own ----------------------------------------------------------------------------------------------
 
   /** Has a session look at its queue when what is on its way is stored. */
   wakeLater(log: SessionLog): void {
-    if (this.commit.isIdle) setImmediate(() => log.wake())
+    if (this.commit.isIdle) setImmediate(() => log.feed.wake())
     else this.#wakes.add(log)
-  }
-
-  parkLater(log: SessionLog): void {
-    this.#parks.push(log)
   }
 
   /** Throws away what is too old: messages after message.ingress.qos1.cleanup.retention. */
@@ -291,17 +335,21 @@ export class Store {
     this.ages.note(now, this.nextSeq)
     this.expiredBefore = this.ages.before(this.retainedSince)
     if (this.expiredBefore === 0) return
-    for (const log of this.logs.values()) if (log.lowest < this.expiredBefore) log.wake()
+    for (const log of this.logs.values()) if (log.lowest < this.expiredBefore) log.feed.wake()
   }
 
-  /** Looks after space; called now and then. */
+  /** Looks after space, and after queues that are a little too long; called now and then. */
   checkSpace(): void {
     this.#written = 0
+    const over = [...this.#over]
+    this.#over.clear()
+    for (const log of over) log.feed.trimExactly()
     this.#space.check()
   }
 
   readFailed(log: SessionLog, error: Error): void {
     if (this.#isClosed || this.commit.failure !== null) return // it is read when the database is open again
+    setTimeout(() => log.feed.wake(), RETRY_READ_MS).unref()
     this.#log.error({ clientId: log.session.clientId, dir: this.database.dir, err: error }, 'store.read.failed')
   }
 
@@ -313,6 +361,8 @@ export class Store {
   /** Stores what is on its way and closes the database. */
   async close(): Promise<void> {
     if (this.#isClosed) return
+    // What is left of them is deleted at the next start.
+    await Promise.race([Promise.all(this.#purges), sleep(PURGES_MS, undefined, { ref: false })])
     await this.commit.close()
     this.#isClosed = true
     this.#space.stop()
@@ -327,12 +377,7 @@ export class Store {
     if (this.#wakes.size > 0) {
       const wakes = this.#wakes
       this.#wakes = new Set()
-      for (const log of wakes) log.wake()
-    }
-    if (this.#parks.length > 0) {
-      const parks = this.#parks
-      this.#parks = []
-      for (const log of parks) log.park()
+      for (const log of wakes) log.feed.wake()
     }
     this.#state.flushAll()
   }
@@ -347,7 +392,7 @@ export class Store {
     if (alarm === 'ok') this.#log.info({ dir: this.database.dir }, 'store.ok')
     else
       this.#log.error({ dir: this.database.dir, reason: error === null ? 'full' : messageOf(error) }, 'store.refuses')
-    if (alarm !== 'failed') for (const log of this.logs.values()) if (log.session.receiver !== null) log.wake()
+    if (alarm !== 'failed') for (const log of this.logs.values()) if (log.session.receiver !== null) log.feed.wake()
     this.onAlarm(alarm)
   }
 }

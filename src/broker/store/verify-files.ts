@@ -27,6 +27,8 @@ export interface BadTable {
 
 export interface FileReport {
   readonly files: number
+  /** Tables in which something is wrong; a repair has them written anew. */
+  readonly damaged: readonly string[]
   readonly badTables: readonly BadTable[]
 }
 
@@ -39,9 +41,9 @@ const TABLE = /^(\d+)\.(?:ldb|sst)$/
 export async function checkFiles(dir: string, tell: (finding: FileFinding) => void): Promise<FileReport> {
   const names = await readdir(dir)
   const manifest = await findManifest(dir, names, tell)
-  const badTables = await checkTables(dir, names, manifest, tell)
+  const tables = await checkTables(dir, names, manifest, tell)
   const logs = await checkLogs(dir, names, manifest, tell)
-  return { files: logs + names.filter(name => TABLE.test(name) || name === manifest?.report.file).length, badTables }
+  return { files: logs + names.filter(name => TABLE.test(name) || name === manifest?.report.file).length, ...tables }
 }
 
 async function findManifest(
@@ -76,9 +78,10 @@ async function checkTables(
   names: readonly string[],
   manifest: Manifest | null,
   tell: (finding: FileFinding) => void,
-): Promise<BadTable[]> {
+): Promise<Omit<FileReport, 'files'>> {
   const present = new Map(names.filter(name => TABLE.test(name)).map(name => [Number.parseInt(name, 10), name]))
   const bad: BadTable[] = []
+  const damaged: string[] = []
   for (const [number, size] of manifest?.tables ?? (await sizesOf(dir, present))) {
     const file = present.get(number) ?? `${String(number).padStart(6, '0')}.ldb`
     if (!present.has(number)) {
@@ -92,9 +95,10 @@ async function checkTables(
       tell({ file, offset: null, what: `has ${table.length} bytes and should have ${size}`, isProblem: true })
     const report = checkTable(table)
     for (const problem of report.problems) tell({ file, ...problem, isProblem: true })
+    if (!hasSize || report.problems.length > 0) damaged.push(file)
     if (report.needsCut || !hasSize) bad.push({ file, size, isMissing: false, report })
   }
-  return bad
+  return { damaged, badTables: bad }
 }
 
 async function sizesOf(dir: string, present: ReadonlyMap<number, string>): Promise<Map<number, number>> {

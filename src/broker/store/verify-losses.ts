@@ -22,9 +22,10 @@ export interface ClientLoss {
   readonly clientId: string | null
   /** The session as a whole. */
   readonly isGone: boolean
-  /** Queue entries, and the messages in them as far as that can be told. */
+  /** Queue entries, and the messages in them; a damaged one does not tell how many it had and counts as one. */
   readonly entries: number
   readonly messages: number
+  readonly isExact: boolean
   /** Topic filters. */
   readonly subscriptions: readonly string[]
   readonly receipts: number
@@ -50,6 +51,7 @@ interface Tally {
   isGone: boolean
   entries: number
   messages: number
+  isExact: boolean
   subscriptions: string[]
   receipts: number
   position: boolean
@@ -86,7 +88,8 @@ export class LossCount {
       case QUEUE: {
         const tally = this.#of(key)
         tally.entries++
-        tally.messages += messages
+        tally.messages += Math.max(messages, 1)
+        if (messages === 0) tally.isExact = false
         break
       }
       case RECORD:
@@ -129,6 +132,7 @@ export class LossCount {
       isGone: false,
       entries: 0,
       messages: 0,
+      isExact: true,
       subscriptions: [],
       receipts: 0,
       position: false,

@@ -1,7 +1,7 @@
 import type { Level } from './database.ts'
 import { levelErrorOf } from './database-errors.ts'
 import { type Pair, walk } from './inspect-walk.ts'
-import { kindRange, QUEUE, recordKey, SESSION, seqOf, sessionKey, sessionOf } from './keys.ts'
+import { kindRange, QUEUE, RECORD, recordKey, SESSION, seqOf, sessionKey, sessionOf } from './keys.ts'
 import { DamagedRecord, decodeRecord, messagesOf, unseal } from './records.ts'
 import { decodeFully, wrongWith } from './verify-decode.ts'
 import { isKnownKey, isOfSession } from './verify-keys.ts'
@@ -29,6 +29,8 @@ interface Reference {
 }
 
 const AT_ONCE = 256
+/** Sound message records that are remembered; the others are read again for each session that refers to them. */
+const REMEMBERED = 1_000_000
 
 /** Reads every record once, checks it, and whether what it refers to is there. */
 export async function scanRecords(level: Level, tell: (finding: RecordFinding) => void): Promise<RecordScan> {
@@ -42,6 +44,8 @@ class RecordScanner {
   readonly #sessions = new Set<number>()
   /** Others that must have had one: what there is of them is written and deleted together with it. */
   readonly #headless = new Set<number>()
+  /** How many messages sound message records have, by their numbers. */
+  readonly #runs = new Map<number, number>()
   #references: Reference[] = []
   #records = 0
 
@@ -96,7 +100,11 @@ class RecordScanner {
     try {
       const { entry, messages } = decodeFully(key, value)
       if (isOfSession(key[0] as number) && !this.#hasSession(key, messages)) return
-      if (entry?.isReference === true) this.#references.push({ key, seq: seqOf(key), count: entry.count })
+      if (key[0] === RECORD && this.#runs.size < REMEMBERED) this.#runs.set(seqOf(key), messages)
+      if (entry?.isReference !== true) return
+      const seq = seqOf(key)
+      // In the order of keys the message records come first.
+      if ((this.#runs.get(seq) ?? 0) < entry.count) this.#references.push({ key, seq, count: entry.count })
     } catch (error) {
       if (!(error instanceof DamagedRecord)) throw error
       this.#damaged(key, wrongWith(error))
@@ -114,7 +122,7 @@ class RecordScanner {
     return false
   }
 
-  /** Looks for the records that queue entries refer to. */
+  /** Looks for the records that queue entries refer to and that were not found to be sound. */
   async #resolve(): Promise<void> {
     const references = this.#references
     if (references.length === 0) return

@@ -14,7 +14,7 @@ import { unseal } from './records.ts'
 import { checkStoreFiles, type StoreFinding, stoppedStore, verifyStore, withDatabase } from './verify.ts'
 import { compactDatabase } from './verify-compact.ts'
 import { cutTable } from './verify-cut.ts'
-import type { BadTable } from './verify-files.ts'
+import type { FileReport } from './verify-files.ts'
 import { LossCount, type Losses } from './verify-losses.ts'
 import { scanRecords } from './verify-records.ts'
 
@@ -45,8 +45,8 @@ const BATCH = 1000
 export async function repairStore(path: string, log: Logger): Promise<StoreRepair> {
   const dir = await stoppedStore(path)
   const findings: StoreFinding[] = []
-  const { badTables } = await checkStoreFiles(dir, finding => findings.push(finding))
-  const { cut, originals: tables } = await cutTables(dir, badTables)
+  const tables = await checkStoreFiles(dir, finding => findings.push(finding))
+  const { cut, originals: kept } = await cutTables(dir, tables)
   const isCertain = await isOurs(dir, log)
   const { logs, isRebuilt, originals } = await Database.repair(dir)
   const losses = await withDatabase(dir, log, async database => {
@@ -67,21 +67,21 @@ export async function repairStore(path: string, log: Logger): Promise<StoreRepai
     logs,
     isRebuilt,
     losses,
-    originals: [tables, originals].filter(each => each !== null),
+    originals: [kept, originals].filter(each => each !== null),
   }
 }
 
 /** Replaces tables by what can be read of them. Each step leaves a database that is no worse than before. */
 async function cutTables(
   dir: string,
-  tables: readonly BadTable[],
+  { damaged, badTables }: FileReport,
 ): Promise<Pick<StoreRepair, 'cut'> & { originals: string | null }> {
-  if (tables.length === 0) return { cut: [], originals: null }
+  if (damaged.length + badTables.length === 0) return { cut: [], originals: null }
   const originals = await makeLost(dir)
-  for (const { file, isMissing } of tables) if (!isMissing) await keepLost(dir, file, originals)
+  for (const file of damaged) await keepLost(dir, file, originals)
   await syncLost(dir, originals)
   const cut: { file: string; kept: number }[] = []
-  for (const { file, size, isMissing, report } of tables) {
+  for (const { file, size, isMissing, report } of badTables) {
     const path = join(dir, file)
     const { table, kept } = cutTable(isMissing ? Buffer.alloc(0) : await readFile(path), report, size)
     await writeSynced(`${path}.tmp`, table)

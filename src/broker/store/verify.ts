@@ -6,6 +6,7 @@ import { isInUse } from './database-level.ts'
 import { hasLooseFiles, holdsDatabaseFiles, missing, prepareDirectory, surveyDirectory } from './directory.ts'
 import { lockedBy, readOwner, refuseThisProcess, type SyncMode } from './directory-owner.ts'
 import { reserveSize } from './directory-reserve.ts'
+import { sessionOf } from './keys.ts'
 import { checkFiles, type FileReport } from './verify-files.ts'
 import { nameOfKey } from './verify-keys.ts'
 import { type RecordScan, scanRecords } from './verify-records.ts'
@@ -100,15 +101,15 @@ export async function checkStoreFiles(dir: string, tell: (finding: StoreFinding)
 }
 
 async function checkRecords(database: Database, tell: (finding: StoreFinding) => void): Promise<RecordScan> {
+  const leftovers = new Map<number, number>()
   const scan = await scanRecords(database.level, ({ key, what, isLeftover }) => {
-    const remedy = isLeftover ? '' : 'repair removes it'
-    tell({
-      where: nameOfKey(key),
-      what: isLeftover ? `${what}; the hub removes it` : what,
-      remedy,
-      isProblem: !isLeftover,
-    })
+    if (isLeftover) leftovers.set(sessionOf(key), (leftovers.get(sessionOf(key)) ?? 0) + 1)
+    else tell({ where: nameOfKey(key), what, remedy: 'repair removes it', isProblem: true })
   })
+  for (const [session, entries] of leftovers) {
+    const what = `${entries} queue entries are left, though the session has ended; the hub removes them`
+    tell({ where: `session ${session}`, what, remedy: '', isProblem: false })
+  }
   return scan
 }
 

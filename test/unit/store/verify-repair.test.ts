@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { suite, test } from 'node:test'
 import { inspectStore, repairStore } from '../../../src/broker/store/index.ts'
 import { recordKey, sessionKey } from '../../../src/broker/store/keys.ts'
 import { silentLogger } from '../../../src/common/index.ts'
+import { KeptLog } from '../../support/kept-log.ts'
 import { contentsOf, fails, fileIn, flipByte, openIn, openPlain, scratch } from './database-files.ts'
 import {
   assertServes,
@@ -43,14 +44,22 @@ suite('a repair', () => {
       await level.put(Buffer.from('?'), Buffer.from('x'))
     })
     const { losses } = await repairStore(dir, silentLogger)
-    const nothing = { subscriptions: [], receipts: 0, position: false }
+    const nothing = { isExact: true, subscriptions: [], receipts: 0, position: false }
     const byClient = [...losses.clients].sort((one, other) => one.session - other.session)
     assert.deepEqual(byClient.slice(0, 2), [
       { ...nothing, session: 1, clientId: 'kept-a', isGone: false, entries: 2, messages: 2 },
       { ...nothing, session: 2, clientId: 'kept-b', isGone: false, entries: 2, messages: 2 },
     ])
     const { position: _, ...gone } = byClient[2] ?? { position: false }
-    const whole = { receipts: 0, session: 3, clientId: 'kept-c', isGone: true, entries: OWN, messages: OWN }
+    const whole = {
+      isExact: true,
+      receipts: 0,
+      session: 3,
+      clientId: 'kept-c',
+      isGone: true,
+      entries: OWN,
+      messages: OWN,
+    }
     assert.deepEqual(gone, { ...whole, subscriptions: ['own/#'] })
     assert.deepEqual(losses.retained, ['retained/2'])
     assert.deepEqual(losses.wills, ['kept-d'])
@@ -120,6 +129,22 @@ suite('a repair', () => {
     )
     const { summary } = await inspectStore(dir, silentLogger)
     assert.ok(summary.messages > SHARED, `${summary.messages} messages are left`)
+    await assertServes(dir)
+  })
+
+  test('gives up what a loss of power took as a hub would, when the hub did not wait for the disk', async t => {
+    const dir = await makeStore(t)
+    writeFileSync(join(dir, 'owner.json'), '{"pid":1,"started":0,"sync":"never"}')
+    const path = fileIn(dir, /^\d+\.log$/)
+    const original = readFileSync(path)
+    flipByte(path, 3000)
+    const log = new KeptLog()
+    const { logs, isRebuilt, losses } = await repairStore(dir, log)
+    assert.equal(log.count('store.repaired'), 1)
+    assert.deepEqual([logs, isRebuilt, losses.records], [[], false, 0])
+    const kept = readFileSync(join(dir, 'lost/1', basename(path)))
+    assert.equal(kept.length, original.length)
+    assert.deepEqual((await findingsOf(dir)).findings, [])
     await assertServes(dir)
   })
 
