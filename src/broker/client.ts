@@ -8,6 +8,7 @@ import { type Done, queueDone, settle } from './callbacks.ts'
 import { reportClientError } from './client-log.ts'
 import { Connection } from './connection.ts'
 import { decode } from './decode.ts'
+import { acknowledge } from './dispatch.ts'
 import { handleAcknowledgement } from './handlers/acknowledgements.ts'
 import { handlePacket } from './handlers/index.ts'
 import { handleHookedPublish } from './handlers/publish.ts'
@@ -172,6 +173,10 @@ export class Client extends Connection {
   unstored(count: number): void {
     this.state.counters.refused += count
     if (this.state.store !== null && this.state.store.blocked !== null) this.isUnstored = true
+  }
+
+  acknowledge(firstByte: number, packetId: number): void {
+    acknowledge(this, firstByte, packetId, this.log === null ? null : this.state.store)
   }
 
   forget(packetId: number): void {

@@ -12,6 +12,8 @@ export interface Receiver {
   readonly forwards: boolean
   /** The message as this client may see it; null keeps it away. */
   forward(message: Message): Message | null
+  /** Sends an acknowledgement, behind what it promises to be stored. */
+  acknowledge(firstByte: number, packetId: number): void
   markDirty(): void
   flush(): void
 }

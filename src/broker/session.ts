@@ -117,8 +117,8 @@ export class Session extends KeptState {
     const withheld = new Set<Message>()
     window?.forEach((packetId, state, message) => {
       window.resent(packetId, now)
-      if (state === WAITS_PUBCOMP) output.acknowledge(PUBREL_BYTE, packetId)
-      if (message === null) return
+      if (state === WAITS_PUBCOMP) receiver.acknowledge(PUBREL_BYTE, packetId)
+      if (message === null || this.log?.holds(packetId) === true) return // it goes when its identifier is stored
       // What comes from the log is as it was published: the hook has its say again.
       const seen = this.wasRestored && receiver.forwards ? receiver.forward(message) : message
       if (seen === null) {
@@ -213,7 +213,7 @@ export class Session extends KeptState {
     this.#hasRetried = true
     const state = window.stateOf(packetId)
     const message = window.messageOf(packetId)
-    if (state === WAITS_PUBCOMP) receiver.output.acknowledge(PUBREL_BYTE, packetId)
+    if (state === WAITS_PUBCOMP) receiver.acknowledge(PUBREL_BYTE, packetId)
     else if (message !== null) receiver.output.publish(message, state === WAITS_PUBREC ? 2 : 1, true, packetId)
     receiver.markDirty()
   }

@@ -1,6 +1,5 @@
 import { packetOf } from '../aedes-packets.ts'
 import type { Client } from '../client.ts'
-import { acknowledge } from '../dispatch.ts'
 import { WAITS_PUBCOMP } from '../inflight.ts'
 import type { Session } from '../session.ts'
 import { PUBACK, PUBCOMP, PUBCOMP_BYTE, PUBREC, PUBREL_BYTE } from '../wire.ts'
@@ -28,15 +27,15 @@ function puback(client: Client, session: Session, packetId: number): void {
 function pubrec(client: Client, session: Session, packetId: number): boolean {
   const { link } = client.hub
   if (session.onPubrec(packetId) !== null && link !== null)
-    return client.wait(link.received(client, packetId).then(() => sendPubrel(client, session, packetId)))
-  sendPubrel(client, session, packetId)
+    return client.wait(link.received(client, packetId).then(() => sendPubrel(client, packetId)))
+  sendPubrel(client, packetId)
   return true
 }
 
-function sendPubrel(client: Client, session: Session, packetId: number): void {
+function sendPubrel(client: Client, packetId: number): void {
   // A PUBREC that comes again is answered again: the PUBREL may have been lost. Behind PUBREL the client takes the
   // identifier for a new message: that the old one is done with must be known after a crash.
-  acknowledge(client, PUBREL_BYTE, packetId, session.log === null ? null : client.hub.state.store)
+  client.acknowledge(PUBREL_BYTE, packetId)
 }
 
 function pubcomp(client: Client, session: Session, packetId: number): void {
@@ -61,5 +60,5 @@ function pubrel(client: Client, session: Session, packetId: number): boolean {
 
 /** Sent whether or not the identifier was known [MQTT-4.3.3-2]. */
 function sendPubcomp(client: Client, packetId: number): void {
-  acknowledge(client, PUBCOMP_BYTE, packetId, client.log === null ? null : client.hub.state.store)
+  client.acknowledge(PUBCOMP_BYTE, packetId)
 }

@@ -29,8 +29,8 @@ export class SessionLog {
   guardedTo = 0
   /** What waits on disk only. */
   readonly disk = new DiskPart()
-  /** QoS 2 messages whose packet identifier is not stored yet, so that they must not be sent. */
-  held = 0
+  /** Packet identifiers of QoS 2 messages that are not stored yet, so that the messages must not be sent. */
+  readonly #held = new Set<number>()
   readonly #store: Store
   readonly entries = new EntryList()
   /** The window of an absent client. */
@@ -64,6 +64,16 @@ export class SessionLog {
     const { first } = this.entries
     if (first !== undefined) return first.seq
     return this.disk.count > 0 ? this.disk.entry : Number.POSITIVE_INFINITY
+  }
+
+  /** How many QoS 2 messages have to wait until their packet identifiers are stored. */
+  get held(): number {
+    return this.#held.size
+  }
+
+  /** Whether the message of this packet identifier has to wait. */
+  holds(packetId: number): boolean {
+    return this.#held.has(packetId)
   }
 
   /** The window is on disk only: unpark() brings it back. */
@@ -130,10 +140,10 @@ export class SessionLog {
 
   /** Has a QoS 2 message sent when its packet identifier is stored: after a crash it must have the same again. */
   sendLater(packetId: number, message: Message): void {
-    this.held++
+    this.#held.add(packetId)
     this.touch()
     this.#store.commit.after(() => {
-      this.held--
+      this.#held.delete(packetId)
       this.session.sendHeld(packetId, message)
     })
   }

@@ -1,0 +1,84 @@
+/** The hook authorizeForward and stored messages: it has its say each time one of them is sent. */
+import assert from 'node:assert/strict'
+import { suite, type TestContext, test } from 'node:test'
+import type { RawClient } from '../../support/raw-client.ts'
+import { SlowStore } from '../../support/slow-store.ts'
+import type { StoredHub } from '../../support/stored-hub.ts'
+
+/** Nobody gets what was said; some get nothing at all. */
+function redact({ hub }: StoredHub): void {
+  hub.authorizeForward = (_client, packet) =>
+    packet.topic === 'private' ? null : { ...packet, payload: Buffer.from('redacted') }
+}
+
+/** What has come, as topics and payloads. */
+async function heard(client: RawClient): Promise<string[]> {
+  const packets = await client.everything()
+  return packets.map(packet =>
+    packet.type === 'publish' ? `${packet.topic} ${packet.payload.toString()}` : packet.type,
+  )
+}
+
+async function scene(t: TestContext): Promise<{ disk: SlowStore; device: RawClient }> {
+  const disk = await SlowStore.start(t)
+  const { stored } = disk
+  const device = await stored.kept('device', false)
+  await device.subscribe(['#', 2])
+  return { disk, device }
+}
+
+/** Two messages, of which the hook lets one pass. */
+async function say({ stored }: SlowStore, qos: number): Promise<void> {
+  const publisher = await stored.guest('publisher')
+  for (const topic of ['private', 'public']) await publisher.publish({ topic, payload: 'secret', qos })
+  await stored.settled()
+}
+
+for (const qos of [1, 2]) {
+  suite(`a message of QoS ${qos} that authorizeForward changes`, () => {
+    test('is sent again as the hook wants it, after a reconnect and after a restart', async t => {
+      const { disk, device } = await scene(t)
+      const { stored } = disk
+      redact(stored)
+      await say(disk, qos)
+      assert.deepEqual(await heard(device), ['public redacted'], 'at first')
+      await disk.cut(device, 'device')
+      const back = await stored.kept('device', true)
+      assert.deepEqual(await heard(back), ['public redacted'], 'after the reconnect')
+      await disk.cut(back, 'device')
+      await disk.restart()
+      redact(stored)
+      const later = await stored.kept('device', true)
+      const { payload, dup } = await later.receive()
+      assert.deepEqual([payload.toString(), dup], ['redacted', true], 'after the restart')
+      assert.deepEqual(await heard(later), [])
+      assert.equal(await disk.settledKeys('qm'), 0, 'nothing is left on disk')
+    })
+
+    test('is sent as the hook wants it when it waited on disk', async t => {
+      const { disk, device } = await scene(t)
+      const { stored } = disk
+      await stored.leave(device, 'device')
+      await say(disk, qos)
+      redact(stored)
+      const back = await stored.kept('device', true)
+      assert.equal((await back.receive()).payload.toString(), 'redacted')
+      assert.deepEqual(await heard(back), [])
+      assert.equal(await disk.settledKeys('qm'), 0, 'nothing is left on disk')
+    })
+  })
+}
+
+test('a hook that begins to withhold what was sent already has the last word', async t => {
+  const { disk, device } = await scene(t)
+  const { stored } = disk
+  await say(disk, 1)
+  assert.deepEqual(await heard(device), ['private secret', 'public secret'])
+  await disk.cut(device, 'device')
+  await stored.settled()
+  redact(stored)
+  const back = await stored.kept('device', true)
+  assert.equal((await back.receive()).payload.toString(), 'redacted')
+  assert.deepEqual(await heard(back), [])
+  assert.equal(await disk.settledKeys('qmk'), 0, 'nothing is left on disk')
+})
