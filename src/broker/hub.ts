@@ -224,7 +224,7 @@ export class Hub extends Aedes {
     const deadline = sleep(timeoutMs, undefined, { ref: false })
     const wills = [...this.connectionSet].filter(client => client.will !== null)
     await Promise.race([Promise.all(wills.map(client => publishWill(this, client))), deadline])
-    await Promise.race([this.state.store?.commit.committed(), deadline]) // acknowledgements are still to be sent
+    await Promise.race([this.state.store?.commit.settled(), deadline]) // acknowledgements are still to be sent
     this.state.flushAll()
     this.state.lingerMs = timeoutMs
     for (const client of this.connectionSet) client.terminate('hub closed', true)

@@ -121,6 +121,7 @@ export class Session extends KeptState {
       if (message === null || this.log?.holds(packetId) === true) return // it goes when its identifier is stored
       // What comes from the log is as it was published: the hook has its say again.
       const seen = this.wasRestored && receiver.forwards ? receiver.forward(message) : message
+      if (this.receiver !== receiver) return // the hook has ended the connection: what it said does not count
       if (seen === null) {
         withheld.add(message)
         return
@@ -277,6 +278,10 @@ export class Session extends KeptState {
     const message = receiver.forwards ? receiver.forward(given) : given
     const { observer, now } = this.state
     const { log } = this
+    if (message === null && this.receiver !== receiver && log !== null) {
+      log.giveBack(given) // the hook has failed, and ended the connection: the next one gets it
+      return
+    }
     if (log !== null && (message === null || qos === 0)) log.consumed(given.seq)
     if (message === null) {
       if (qos > 0) observer?.withheld(this, given)

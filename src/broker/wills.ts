@@ -6,6 +6,9 @@ import type { Hub } from './hub.ts'
 import type { Message } from './message.ts'
 import { isNotStored } from './store/index.ts'
 
+/** Wills that wait until they can be stored. */
+const MOST_HELD = 10_000
+
 /**
  * Publishes the Will of a connection that ended without DISCONNECT, once [MQTT-3.1.2-8]; after DISCONNECT it is thrown
  * away [MQTT-3.1.2-10]. Never rejects: what goes wrong is logged.
@@ -23,7 +26,7 @@ export async function publishWill(hub: Hub, client: Client): Promise<void> {
     } else forgetWill(hub, id)
     await hub.link?.dropWill(client)
   } catch (error) {
-    if (will !== null && isNotStored(error)) hub.heldWills.set(id, will)
+    if (will !== null && isNotStored(error) && hub.heldWills.size < MOST_HELD) hub.heldWills.set(id, will)
     else forgetWill(hub, id)
     hub.log.warn({ clientId: client.id, err: error }, 'will.failed')
   }

@@ -20,7 +20,8 @@ export async function openSession(client: Client, id: string): Promise<OpenedSes
   if (link !== null) return openLinked(client, id)
   const kept = sessions.get(id)
   const isStored = kept !== undefined && kept.log !== null
-  if (store !== null && store.commit.failure !== null && isStored === client.clean)
+  const isFailing = store !== null && store.commit.failure !== null
+  if (isFailing && (isStored === client.clean || (client.will !== null && store.isChoked)))
     return 'sessions can not be stored now'
   const opened = client.clean ? { session: sessions.create(id, true), present: false } : await resume(client, id, kept)
   if (opened === null || typeof opened === 'string') return opened
@@ -55,8 +56,8 @@ async function resume(client: Client, id: string, kept: Session | undefined): Pr
   const { hub } = client
   const { sessions, state } = hub
   if (kept === undefined || kept.clean) return { session: sessions.create(id, false), present: false }
-  if (kept.log === null) return { session: kept, present: true }
   kept.leftAt = 0 // it must not expire while it is made ready
+  if (kept.log === null) return { session: kept, present: true }
   try {
     await kept.log.unpark()
     // What was sent has its packet identifier stored, so that it can be sent again.

@@ -44,6 +44,7 @@ export class DiskFeed {
   wake(): void {
     if (this.#isBusy || this.#log.isDropped || this.#log.disk.count === 0 || !this.#hasWork) return
     this.#isBusy = true
+    if (this.excess > 0) this.#isExact = true // once it has to read, it makes room for more than one message
     this.#work()
       .catch(error => this.#store.readFailed(this.#log, error as Error))
       .finally(() => {

@@ -193,6 +193,14 @@ export class SessionLog {
     this.#parkLater()
   }
 
+  /** A message that was taken out to be sent was not, and its client has gone. */
+  giveBack(message: Message): void {
+    const entry = message.seq > 0 ? this.entries.find(message.seq) : undefined
+    if (entry === undefined) return
+    this.disk.prepend(entry.seq, message.seq, 1, message.size)
+    this.touch()
+  }
+
   /** Behind what is on its way now, for what is let go has to be in the database. */
   #parkLater(): void {
     this.#store.commit.after(() => this.#park())

@@ -8,29 +8,14 @@ import type { HubState } from '../state.ts'
 import { AgeMarks } from './age-marks.ts'
 import { Behind } from './behind.ts'
 import { Database } from './database.ts'
-import { GroupCommit, isFull, type SyncMode } from './group-commit.ts'
+import { GroupCommit, isFull } from './group-commit.ts'
 import { cursorKey, filterKey, LAST_SEQ, receiptKey, recordKey, retainedKey, sessionKey, willKey } from './keys.ts'
 import { LogRecord } from './log-record.ts'
 import { QueueReader } from './queue-reader.ts'
 import { encodeByte, encodeBytes, encodeRetained, encodeSession, packetOfMessage, unseal } from './records.ts'
 import { SessionLog } from './session-log.ts'
 import { SpaceWatch } from './space-watch.ts'
-
-export interface StoreOptions {
-  /** Directory of the database; made when it is not there. */
-  readonly dir: string
-  /**
-   * When a write counts as stored: `always` after fsync, `interval` and `never` when the operating system has it
-   * (nothing is lost when the hub dies, up to the interval, or more, when the power fails). Default `always`.
-   */
-  readonly sync?: SyncMode
-  /** For `interval`: how often fsync is called. Milliseconds; default 1000. */
-  readonly intervalMs?: number
-  /** Bytes the directory may take; 0: no limit. Default 4 GiB. */
-  readonly maxBytes?: number
-  /** Bytes kept in reserve for acknowledgements when the disk is full. Default 16 MiB. */
-  readonly reserveBytes?: number
-}
+import type { StoreOptions } from './store-options.ts'
 
 /** Messages that are not written yet may take so many bytes before publishers have to wait. */
 const CONGESTED_BYTES = 2_097_152
@@ -39,6 +24,8 @@ const CHOKED_BYTES = 33_554_432
 const CHECK_EVERY_BYTES = 4_194_304
 /** The part of its limit by which the queue of an absent client may exceed it for a while. */
 const SLACK_SHARE = 16
+/** Or so many messages, where that is more. */
+const SLACK_MESSAGES = 64
 const PURGE_STEP = 256
 const RETRY_READ_MS = 1000
 /** How long the end waits for sessions to be deleted. */
@@ -177,8 +164,11 @@ export class Store {
     const { queueMessages, queueBytes, overflow } = this.settings
     if (overflow !== 'drop-oldest') return 0
     const { count, bytes } = log.disk
-    const slack = isExact ? 1 : 1 + 1 / SLACK_SHARE
-    const isOver = count + log.session.memoryQueued > queueMessages * slack || bytes > queueBytes * slack
+    const slack = isExact ? 0 : 1 / SLACK_SHARE
+    const few = isExact ? 0 : SLACK_MESSAGES
+    const isOver =
+      count + log.session.memoryQueued > queueMessages + Math.max(queueMessages * slack, few) ||
+      bytes > queueBytes * (1 + slack)
     if (!isOver) return 0
     const tooMany = count + log.session.memoryQueued - queueMessages
     const tooLarge = bytes > queueBytes ? Math.ceil(((bytes - queueBytes) / bytes) * count) : 0

@@ -180,9 +180,12 @@ export class LogScan {
       return
     }
     const isLost = hasLostSector(bytes, at, end, this.#base)
+    // No batch is so short that only this was left of it: these bytes were never a record.
+    const mayBeShort = !this.#options.isWal || this.#parts !== null || end === BLOCK_BYTES
+    const isRecord = mayBeShort || end - at >= HEADER_BYTES + BATCH_HEAD
     this.#found(at, 'wrong checksum of a record', false)
     if (limit - end < HEADER_BYTES) {
-      if (isLast) this.#isCertain = !isLost
+      if (isLast) this.#isCertain = !isLost && isRecord
       else this.#isFitting = !isLost
     } else if (isWhole(bytes, end)) {
       this.#isCertain = !isLost
