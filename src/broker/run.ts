@@ -29,6 +29,8 @@ export class Run {
   /** A copy of all packets that may be kept, made when the first is; and where it begins in the source's positions. */
   #kept: Buffer | null = null
   #shift = 0
+  /** Whose memory the messages lie in. */
+  #memory = LOANED
   readonly #messages: (Message | null)[] = Array.from({ length: MAX_RUN }, () => null)
   #made = false
   #downgraded: Buffer | null = null
@@ -36,6 +38,7 @@ export class Run {
   begin(source: Buffer, start: number, qos: number, topicLength: number, isShared: boolean): void {
     this.#isShared = isShared
     this.#kept = null
+    this.#memory = LOANED
     this.#shift = 0
     this.source = source
     this.start = start
@@ -89,8 +92,7 @@ export class Run {
     const bytes = this.#keep()
     const shift = this.#shift
     const topicAt = idAt - this.#topicLength - 2 - shift
-    const memory = bytes.length === bytes.buffer.byteLength && bytes !== this.source ? OF_RUN : LOANED
-    const message = new Message(bytes, topicAt, payloadAt - shift, end - shift, this.qos, false, memory)
+    const message = new Message(bytes, topicAt, payloadAt - shift, end - shift, this.qos, false, this.#memory)
     if (this.seq > 0) message.seq = this.seq + i
     this.#messages[i] = message
     this.#made = true
@@ -103,6 +105,7 @@ export class Run {
       const length = this.end - this.start
       // A few bytes share memory with other small buffers; whoever keeps a message for long gives it memory of its own.
       this.#kept = length <= SMALL ? Buffer.allocUnsafe(length) : Buffer.allocUnsafeSlow(length)
+      this.#memory = length <= SMALL ? LOANED : OF_RUN
       this.source.copy(this.#kept, 0, this.start, this.end)
       this.#shift = this.start
     }
