@@ -149,6 +149,7 @@ export class Hub extends Aedes {
 
   /** Takes over a connection that a listener accepted. */
   accept(stream: Duplex, peer: Peer, request?: IncomingMessage): Client {
+    this.state.tick() // time limits count from here
     const client = new Client(this, stream, peer, request)
     this.state.counters.connectionsAccepted++
     this.connectionSet.add(client)

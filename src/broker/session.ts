@@ -117,7 +117,11 @@ export class Session extends KeptState {
     const withheld = new Set<Message>()
     window?.forEach((packetId, state, message) => {
       window.resent(packetId, now)
-      if (state === WAITS_PUBCOMP) receiver.acknowledge(PUBREL_BYTE, packetId)
+      // That PUBREC came was stored before the client was let in, unless the disk fails.
+      if (state === WAITS_PUBCOMP) {
+        if ((this.state.store?.commit.failure ?? null) === null) output.acknowledge(PUBREL_BYTE, packetId)
+        else receiver.acknowledge(PUBREL_BYTE, packetId)
+      }
       if (message === null || this.log?.holds(packetId) === true) return // it goes when its identifier is stored
       // What comes from the log is as it was published: the hook has its say again.
       const seen = this.wasRestored && receiver.forwards ? receiver.forward(message) : message

@@ -254,7 +254,7 @@ describe('the log', () => {
       const { code, stderr } = await hub.stop()
       assert.deepEqual({ code, stderr }, { code: 0, stderr: '' })
       const text = readFileSync(join(log, 'hub.log'), 'utf8')
-      assert.match(text, /^time="[^"]+" level=info msg="listener\.started" /)
+      assert.match(text, /^time="[^"]+" level=info msg="store\.loaded" /)
       assert.match(text, /msg="hub\.stopped" service=hub graceful=true\n$/)
     }
     const backups = readdirSync(log).filter(name => name !== 'hub.log')

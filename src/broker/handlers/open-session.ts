@@ -60,8 +60,8 @@ async function resume(client: Client, id: string, kept: Session | undefined): Pr
   if (kept.log === null) return { session: kept, present: true }
   try {
     await kept.log.unpark()
-    // What was sent has its packet identifier stored, so that it can be sent again.
-    if (kept.log.held > 0) await (state.store as Store).commit.settled()
+    // What its last connection did is stored, so that it can go on: packet identifiers of QoS 2, and what PUBREC said.
+    await (state.store as Store).commit.settled()
   } catch (error) {
     hub.log.error({ clientId: id, err: error as Error }, 'session.unreadable')
     kept.leftAt = Date.now()
