@@ -58,6 +58,15 @@ export abstract class KeptState {
     return (this.inflight === null ? 0 : this.inflight.length) + (this.log === null ? 0 : this.log.parked)
   }
 
+  /** PUBREL was sent for a message of the window, and PUBCOMP has not come. */
+  get waitsForPubcomp(): boolean {
+    let waits = false
+    this.inflight?.forEach((_packetId, state) => {
+      waits ||= state === WAITS_PUBCOMP
+    })
+    return waits
+  }
+
   /** The queue takes no more (queue.max). */
   get isFull(): boolean {
     const { queueMessages, queueBytes } = this.state.settings

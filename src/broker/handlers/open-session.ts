@@ -61,7 +61,7 @@ async function resume(client: Client, id: string, kept: Session | undefined): Pr
   try {
     await kept.log.unpark()
     // What its last connection did is stored, so that it can go on: packet identifiers of QoS 2, and what PUBREC said.
-    await (state.store as Store).commit.settled()
+    if (kept.log.held > 0 || kept.waitsForPubcomp) await (state.store as Store).commit.settled()
   } catch (error) {
     hub.log.error({ clientId: id, err: error as Error }, 'session.unreadable')
     kept.leftAt = Date.now()
