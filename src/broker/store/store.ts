@@ -24,6 +24,8 @@ const CHOKED_BYTES = 33_554_432
 const CHECK_EVERY_BYTES = 4_194_304
 /** The part of its limit by which the queue of an absent client may exceed it for a while. */
 const SLACK_SHARE = 16
+/** Bytes are shares of whole runs: what is too much by less than this part of a message is not. */
+const ROUNDING = 1e-6
 /** Or so many messages, where that is more. */
 const SLACK_MESSAGES = 64
 const PURGE_STEP = 256
@@ -171,7 +173,7 @@ export class Store {
       bytes > queueBytes * (1 + slack)
     if (!isOver) return 0
     const tooMany = count + log.session.memoryQueued - queueMessages
-    const tooLarge = bytes > queueBytes ? Math.ceil(((bytes - queueBytes) / bytes) * count) : 0
+    const tooLarge = bytes > queueBytes ? Math.ceil(((bytes - queueBytes) / bytes) * count - ROUNDING) : 0
     return Math.max(Math.min(Math.max(tooMany, tooLarge), count - 1), 0)
   }
 
