@@ -118,7 +118,7 @@ export class Dispatch {
     this.#refresh(route) // a hook may publish to the same topic, and that makes new sessions
     const { sessions, qos } = route
     if (message.qos > 0) {
-      if (this.#isRefused(route)) return REFUSED
+      if (this.#mayRefuse && this.#roomFor(route, 1, message.size) === 0) return REFUSED
       const { store } = this.#state
       if (store !== null && route.kept > 0) message.seq = store.appendMessage(route, message)
       if (message.seq === REFUSED) return REFUSED
@@ -135,18 +135,15 @@ export class Dispatch {
     if (route.epoch !== this.#state.epoch) this.#routes.refresh(route, this.#state.epoch)
   }
 
-  /** A queue that takes no more refuses the message for all (queue.overflow: reject-publish). */
-  #isRefused(route: Route): boolean {
-    if (this.#state.settings.overflow !== 'reject-publish') return false
-    return route.sessions.some(session => session.isFull)
+  /** A queue that takes no more refuses the message for all. */
+  get #mayRefuse(): boolean {
+    return this.#state.settings.overflow === 'reject-publish'
   }
 
-  /** How many messages of a run all queues of its route have room for (queue.overflow: reject-publish). */
-  #roomFor(route: Route, run: Run): number {
-    let room = run.count
-    if (this.#state.settings.overflow !== 'reject-publish') return room
-    const { size } = run
-    for (const session of route.sessions) room = Math.min(room, session.roomFor(run.count, size))
+  /** How many of so many messages all queues of a route have room for. */
+  #roomFor(route: Route, count: number, size: number): number {
+    let room = count
+    for (const session of route.sessions) room = Math.min(room, session.roomFor(count, size))
     return room
   }
 
@@ -162,7 +159,7 @@ export class Dispatch {
       return
     }
     const { store } = this.#state
-    const room = this.#roomFor(route, run)
+    const room = this.#mayRefuse ? this.#roomFor(route, run.count, run.size) : run.count
     if (room < run.count) {
       ;(this.#publisher as Publisher).unstored(run.count - room)
       if (room === 0) return

@@ -94,9 +94,13 @@ export function configOf(lines: string, base = OPEN_TO_ALL): HubConfig {
 }
 
 /** Waits until something that no event tells of has come about. */
-export async function until(condition: () => boolean, what: string, timeoutMs = PATIENCE_MS): Promise<void> {
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+  timeoutMs = PATIENCE_MS,
+): Promise<void> {
   const deadline = performance.now() + timeoutMs
-  while (!condition()) {
+  while (!(await condition())) {
     assert.ok(performance.now() < deadline, `not within ${timeoutMs} ms: ${what}`)
     await new Promise(resolve => setTimeout(resolve, 2))
   }

@@ -29,8 +29,11 @@ export async function openSession(client: Client, id: string): Promise<OpenedSes
   if (client.will !== null) store.saveWill(id, messageOf(client.will, client.will.retain ?? false))
   else if (!hub.heldWills.has(id)) store.dropWill(id) // of a CONNECT that was not answered
   // CONNACK promises the Will, and that a session begins or has ended.
-  const isPromise = client.will !== null || (client.clean ? isStored : !opened.present)
-  if (isPromise && !(await store.commit.settled()) && client.will === null) return 'sessions can not be stored now'
+  const isChange = client.clean ? isStored : !opened.present
+  if ((isChange || client.will !== null) && !(await store.commit.settled()) && isChange) {
+    sessions.drop(opened.session)
+    return 'sessions can not be stored now'
+  }
   if (!client.closed) return opened
   abandon(client, id, opened.session)
   return null
@@ -65,6 +68,7 @@ async function resume(client: Client, id: string, kept: Session | undefined): Pr
   } catch (error) {
     hub.log.error({ clientId: id, err: error as Error }, 'session.unreadable')
     kept.leftAt = Date.now()
+    kept.log.leave()
     return 'the session can not be read'
   }
   if (sessions.get(id) === kept && !client.closed) return { session: kept, present: true }

@@ -194,6 +194,7 @@ export class GroupCommit {
     const { log } = options
     this.failure = first
     log.error({ dir: this.#database.dir, err: first }, 'store.write.failed')
+    for (const settle of this.#impatient) settle(false)
     options.failed(first)
     let last = messageOf(first)
     for (;;) {

@@ -69,7 +69,7 @@ class Recovery {
   readonly #database: Database
   readonly #found: Found
   readonly #progress: Progress
-  /** Records that several sessions share; false until somebody is found that waits for it. */
+  /** The sessions that share each record. */
   readonly #records = new Map<number, readonly number[]>()
   readonly #used = new Set<number>()
   readonly #orphans = new Set<number>()

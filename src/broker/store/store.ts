@@ -19,15 +19,16 @@ import type { StoreOptions } from './store-options.ts'
 
 /** Messages that are not written yet may take so many bytes before publishers have to wait. */
 const CONGESTED_BYTES = 2_097_152
+/** While writing fails, so many bytes of acknowledgements are kept before clients get nothing more to acknowledge. */
 const CHOKED_BYTES = 33_554_432
 /** Written bytes after which the disk is looked at. */
 const CHECK_EVERY_BYTES = 4_194_304
 /** The part of its limit by which the queue of an absent client may exceed it for a while. */
 const SLACK_SHARE = 16
-/** Bytes are shares of whole runs: what is too much by less than this part of a message is not. */
-const ROUNDING = 1e-6
 /** Or so many messages, where that is more. */
 const SLACK_MESSAGES = 64
+/** Bytes are shares of whole runs: what is too much by less than this part of a message is not. */
+const ROUNDING = 1e-6
 const PURGE_STEP = 256
 const RETRY_READ_MS = 1000
 /** How long the end waits for sessions to be deleted. */
@@ -143,7 +144,7 @@ export class Store {
     return record === null ? 0 : this.#add(record)
   }
 
-  /** Stores retained messages for one session that asked for them; false when they can't be. */
+  /** Stores a message for one session alone; false when it can't be. */
   appendFor(session: Session, message: Message, qos: number): boolean {
     if (this.blocked !== null) return false
     const record = new LogRecord(this.nextSeq, 1, message.size, Date.now(), packetOfMessage(message))

@@ -86,6 +86,36 @@ suite('while nothing can be written', () => {
   })
 })
 
+suite('the write that fails first', () => {
+  test('does not stop a consumer whose SUBSCRIBE is in it', async t => {
+    const disk = await SlowStore.start(t)
+    const { stored } = disk
+    await stored.absent('device', ['flood/#', 1])
+    const publisher = await stored.guest('publisher')
+    await stored.flood(publisher, { count: 500, single: true })
+    const device = await stored.kept('device', true)
+    await stored.settled()
+    disk.fail()
+    device.send(subscribe(1, ['more', 1]))
+    await until(() => stored.hub.state.store?.blocked === 'failed', 'the disk fails')
+    assert.equal(ranges(await stored.drain(device, 'device')), '0-499')
+    await disk.heal()
+    assert.deepEqual(await device.expect('suback'), { type: 'suback', packetId: 1, returnCodes: [1] })
+  })
+
+  test('refuses the session that was to be stored with it, and leaves nothing of it', async t => {
+    const disk = await SlowStore.start(t)
+    const { stored } = disk
+    disk.fail()
+    const refused = await stored.open()
+    assert.equal((await refused.connect({ clientId: 'device', cleanSession: false })).returnCode, 3)
+    await refused.closed()
+    assert.equal(stored.hub.sessions.get('device'), undefined)
+    await disk.heal()
+    await stored.kept('device', false)
+  })
+})
+
 suite('while something can not be read', () => {
   test('a client whose session it is gets CONNACK 3, and everything when it comes again', async t => {
     const disk = await SlowStore.start(t)

@@ -1,6 +1,8 @@
 /** The hook authorizeForward and stored messages: it has its say each time one of them is sent. */
 import assert from 'node:assert/strict'
 import { suite, type TestContext, test } from 'node:test'
+import { until } from '../../support/embedded-hub.ts'
+import { connect } from '../../support/packets.ts'
 import type { RawClient } from '../../support/raw-client.ts'
 import { SlowStore } from '../../support/slow-store.ts'
 import type { StoredHub } from '../../support/stored-hub.ts'
@@ -81,4 +83,28 @@ test('a hook that begins to withhold what was sent already has the last word', a
   assert.equal((await back.receive()).payload.toString(), 'redacted')
   assert.deepEqual(await back.everything(), [])
   assert.equal(await disk.settledKeys('qmk'), 0, 'nothing is left on disk')
+})
+
+test('a hook that fails while messages are sent again loses none of them', async t => {
+  const { disk, device } = await scene(t)
+  const { stored } = disk
+  const publisher = await stored.guest('publisher')
+  await publisher.publish({ topic: 'sent', payload: 'before', qos: 1 })
+  await heard(device, 1)
+  await disk.cut(device, 'device')
+  for (const payload of ['first', 'second']) await publisher.publish({ topic: 'waits', payload, qos: 1 })
+  await stored.settled()
+  for (const failsAt of ['sent', 'waits']) {
+    stored.hub.authorizeForward = (_client, packet) => {
+      if (packet.topic === failsAt) throw new Error('the hook is broken')
+      return packet
+    }
+    const broken = await stored.open()
+    broken.send(connect({ clientId: 'device', cleanSession: false }))
+    await broken.drain()
+    await until(() => stored.hub.clients['device'] === undefined, 'the client has gone')
+    await stored.settled()
+  }
+  stored.hub.authorizeForward = (_client, packet) => packet
+  assert.deepEqual(await heard(await stored.kept('device', true), 3), ['before', 'first', 'second'])
 })
