@@ -1,9 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { Client as AedesClient, AedesPublishPacket, PublishPacket, Subscription } from 'aedes'
+import type { Client as AedesClient, PublishPacket, Subscription } from 'aedes'
 import type { Principal } from '../auth/index.ts'
 import { GatewayError } from '../common/index.ts'
-import { messageOf, packetOf } from './aedes-packets.ts'
+import { messageOf } from './aedes-packets.ts'
+import { askForward } from './ask-forward.ts'
 import { type Done, queueDone, settle } from './callbacks.ts'
 import { reportClientError } from './client-log.ts'
 import { Connection } from './connection.ts'
@@ -44,6 +45,11 @@ export class Client extends Connection {
   connecting = false
   /** Counted among the connected clients. */
   isRegistered = false
+  /** When it connected, milliseconds since 1970; 0: it has not. */
+  connectedAt = 0
+  /** Application messages taken from it, and written to it. */
+  received = 0
+  sent = 0
   /** From CONNACK 0 on. */
   connected = false
   /** Who it is; nobody before CONNECT was accepted. */
@@ -122,6 +128,7 @@ export class Client extends Connection {
 
   onPacket(chunk: Buffer, start: number, body: number, end: number): boolean {
     this.lastPacket = this.state.now
+    this.state.counters.controlReceived++
     this.hub.dispatch.flush()
     // The commonest control packet: a well-formed PUBACK.
     if (chunk[start] === PUBACK_BYTE && end - body === 2 && this.connected) {
@@ -140,9 +147,10 @@ export class Client extends Connection {
   /** CONNACK 0, then what the session had waiting. */
   welcome(session: Session, present: boolean): void {
     const hub = this.hub
-    this.output.append(Buffer.from([0x20, 2, present ? 1 : 0, 0]), 0, 4, true) // [MQTT-3.2.0-1]
+    this.output.control(Buffer.from([0x20, 2, present ? 1 : 0, 0])) // [MQTT-3.2.0-1]
     this.markDirty()
     this.connected = true
+    this.connectedAt = Date.now()
     this.state.tick()
     this.lastPacket = this.state.now // the time that authentication took is not the client's
     this.acceptPackets()
@@ -349,24 +357,7 @@ export class Client extends Connection {
 
   /** Asks the authorizeForward hook; null keeps the message from this client. */
   forward(message: Message): Message | null {
-    const hub = this.hub
-    if (!hub.forwards) return message
-    const packet = packetOf(message, hub)
-    const { topic, payload } = packet
-    try {
-      const answer = hub.authorizeForward(this.face, packet) as AedesPublishPacket | null | undefined
-      if (answer === null || answer === undefined) return null
-      if (answer.topic === topic && answer.payload === payload) return message
-      return messageOf(answer, message.retain)
-    } catch (error) {
-      // In the middle of a delivery: the other receivers must not miss the message because of this one.
-      try {
-        this.fail(error instanceof Error ? error : new Error(String(error)))
-      } catch (again) {
-        this.crashed(again)
-      }
-      return null
-    }
+    return this.hub.forwards ? askForward(this, message) : message
   }
 
   get forwards(): boolean {

@@ -91,7 +91,9 @@ export abstract class Connection extends EventEmitter implements Flushable, Pack
     this.#dirty = false
     if (this.#isCut) this.output.clear()
     if (this.blocked || this.output.size === 0) return
-    this.state.counters.bytesSent += this.output.size
+    const { counters } = this.state
+    counters.bytesSent += this.output.size
+    counters.controlSent += this.output.controls
     if (this.#write()) {
       if (!this.closed) this.onWritable()
     } else {
@@ -169,6 +171,7 @@ export abstract class Connection extends EventEmitter implements Flushable, Pack
 
   /** Reads a chunk. `isShared`: its memory is used again as soon as this returns. */
   receiveChunk(chunk: Buffer, isShared = false): void {
+    this.state.counters.bytesReceived += chunk.length
     if (this.closed) return // what comes behind the end is read and thrown away, so that the peer can finish
     if (this.state.isReading || this.#late !== null) {
       this.#readLater(isShared ? Buffer.from(chunk) : chunk)

@@ -6,10 +6,25 @@ export class Counters {
   messagesReceived = 0
   /** Application messages written to clients. */
   messagesSent = 0
-  /** Bytes of application messages taken from clients, headers included. */
+  /** Bytes of PUBLISH packets taken from clients. */
+  publishBytesReceived = 0
+  /** Bytes of topics and payloads written to clients. */
+  publishBytesSent = 0
+  /** Packets other than PUBLISH taken from clients. */
+  controlReceived = 0
+  /** Packets other than PUBLISH written to clients. */
+  controlSent = 0
+  /** All bytes read from connections. */
   bytesReceived = 0
-  /** Bytes written to clients. */
+  /** All bytes written to connections. */
   bytesSent = 0
+  /** Most clients that were connected at one time. */
+  clientsMaximum = 0
+  /** Kept sessions forgotten because their clients stayed away (session.expiry). */
+  sessionsExpired = 0
+  /** Messages that rules have forwarded, and those they have dropped. */
+  forwarded = 0
+  forwardsDropped = 0
   /** QoS 0 messages thrown away because their receiver was too slow. */
   droppedQos0 = 0
   /** QoS 1 and 2 messages thrown away because a session's queue was full. */

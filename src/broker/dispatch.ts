@@ -131,6 +131,13 @@ export class Dispatch {
     return message.seq
   }
 
+  /** Whether anybody hears what is published to a topic. */
+  isHeard(topic: string): boolean {
+    const route = this.#routes.of(topic)
+    this.#refresh(route)
+    return route.sessions.length > 0
+  }
+
   #refresh(route: Route): void {
     if (route.epoch !== this.#state.epoch) this.#routes.refresh(route, this.#state.epoch)
   }
@@ -150,7 +157,7 @@ export class Dispatch {
   #deliverRun(route: Route, run: Run): void {
     const counters = this.#state.counters
     counters.messagesReceived += run.count
-    counters.bytesReceived += run.end - run.start
+    counters.publishBytesReceived += run.end - run.start
     this.#refresh(route)
     const sessions = route.sessions
     const { source, start, end } = run
@@ -199,6 +206,7 @@ export class Dispatch {
       return
     }
     let at = publisher.output.reserve(count * 4)
+    publisher.output.controls += count
     const chunk = publisher.output.chunk as Buffer
     for (let i = 0; i < count; i++) {
       const id = idAt[i] as number
@@ -231,7 +239,7 @@ export class Dispatch {
     if (qos > 0 && packetId === 0) return 'packet identifier is 0 [MQTT-2.3.1-1]'
     const counters = this.#state.counters
     counters.messagesReceived++
-    counters.bytesReceived += end - start
+    counters.publishBytesReceived += end - start
     const { store } = this.#state
     const isStorable = store !== null && qos > 0
     if (isStorable && store.blocked !== null && (retain || (qos === 2 && publisher.log !== null))) {

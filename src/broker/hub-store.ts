@@ -81,6 +81,7 @@ function expireSessions(hub: Hub): void {
   if (sessionExpiryMs === null) return
   for (const session of hub.sessions.leftBefore(Date.now() - sessionExpiryMs)) {
     hub.log.info({ clientId: session.clientId }, 'session.expired')
+    hub.state.counters.sessionsExpired++
     hub.sessions.drop(session)
   }
 }

@@ -10,9 +10,12 @@ import {
 } from 'aedes'
 import { Principal } from '../auth/index.ts'
 import { GatewayError, type Logger, silentLogger } from '../common/index.ts'
+import type { RuleConfig } from '../config/index.ts'
+import { RuleTable } from '../router/index.ts'
 import { messageOf, numbered, payloadOf } from './aedes-packets.ts'
 import { type Done, settle } from './callbacks.ts'
 import { Client } from './client.ts'
+import { endClient } from './client-end.ts'
 import { ClientLog } from './client-log.ts'
 import { Dispatch } from './dispatch.ts'
 import { Doorkeeper } from './doorkeeper.ts'
@@ -90,12 +93,13 @@ export class Hub extends Aedes {
     this.#options = options
     this.log = options.log ?? silentLogger
     this.state = new HubState(resolveSettings(options))
+    if (options.config !== undefined) this.useRules(options.config.subscriptions)
     this.retained = new RetainedStore(this.state)
     this.sessions = new SessionRegistry(this.state)
     this.clientLog = new ClientLog(this.log, this.state)
     this.door = new Doorkeeper(options.config)
     this.#locals = new LocalSubscriptions(this.state)
-    this.#routes = new RouteCache(this.state.settings, this.sessions.tree, this.#locals.tree)
+    this.#routes = new RouteCache(this.state, this.sessions.tree, this.#locals.tree)
     this.dispatch = new Dispatch(this.state, this.#routes, this.retained)
     this.#plugged = options.mq !== undefined
     const plain = new Aedes() as unknown as Hub
@@ -293,32 +297,16 @@ export class Hub extends Aedes {
   /** The CONNECT is accepted: counts the client and tells of it. */
   register(client: Client): void {
     client.isRegistered = true
-    ;(this as { connectedClients: number }).connectedClients++
+    const connected = ++(this as { connectedClients: number }).connectedClients
+    const { counters } = this.state
+    counters.clientsMaximum = Math.max(counters.clientsMaximum, connected)
     this.emit('client', client)
     this.announce('new/clients', () => client.id as string)
   }
 
   /** After a connection ended: its session, its Will, and who is told. */
   clientEnded(client: Client, reason: string): void {
-    const { session, id } = client
-    if (client.will !== null) void publishWill(this, client)
-    let ended: string[] = []
-    const isHolder = id !== null && this.clients[id] === client
-    if (session !== null && (session.receiver === client || isHolder)) {
-      session.leftAt = Date.now()
-      session.detach()
-      if (session.log !== null) this.state.store?.saveSession(session.log)
-      if (session.clean) ended = [...session.subscriptions.keys()]
-      if (session.clean || this.link !== null) this.sessions.drop(session)
-      if (session.clean) void this.link?.cleanIncoming(client)
-    }
-    if (isHolder) delete this.clients[id]
-    if (!client.isRegistered) return
-    ;(this as { connectedClients: number }).connectedClients--
-    this.emit('clientDisconnect', client)
-    this.announce('disconnect/clients', () => id as string)
-    if (ended.length > 0) this.announceUnsubscribe(client, ended)
-    this.log.info({ clientId: id, reason }, 'client.disconnected')
+    endClient(this, client, reason)
   }
 
   /** The stream of a connection is closed for good. */
@@ -329,18 +317,25 @@ export class Hub extends Aedes {
 
   /** Publishes a message of the hub itself below `$SYS/<id>/`. */
   announce(what: string, payload: () => string): void {
-    const topic = `${SYS}${this.id}/${what}`
+    this.tell(`${SYS}${this.id}/${what}`, payload)
+  }
+
+  /** Publishes a message of the hub itself; `payload` is asked for when somebody is there to hear it, or it is retained. */
+  tell(topic: string, payload: () => string, isRetained = false): void {
     this.refreshMode()
-    if (this.isPlain) {
-      const route = this.#routes.of(topic)
-      if (route.epoch !== this.state.epoch) this.#routes.refresh(route, this.state.epoch)
-      if (route.sessions.length === 0) return
-    }
-    const packet = numbered(
-      { cmd: 'publish', topic, payload: Buffer.from(payload()), qos: 0, retain: false, dup: false },
-      this,
-    )
+    const isHeard = !this.isPlain || this.dispatch.isHeard(topic)
+    if (!isHeard && !isRetained) return
+    const said = Buffer.from(payload())
+    if (isRetained) this.retained.store(topic, said, 0)
+    if (!isHeard) return
+    const packet = numbered({ cmd: 'publish', topic, payload: said, qos: 0, retain: false, dup: false }, this)
     this.forwardPublish(packet, null).catch(error => this.log.warn({ topic, err: error }, 'announce.failed'))
+  }
+
+  /** The rules from now on; those that were there before go on counting. */
+  useRules(configs: readonly RuleConfig[]): void {
+    this.state.rules = new RuleTable(configs, this.state.rules)
+    this.state.epoch++
   }
 
   /** Tells listeners and `$SYS` of new subscriptions; refused ones have QoS 128. */

@@ -17,6 +17,8 @@ const SNIPPET_UP_TO = 1024
 export class Output {
   /** Bytes that wait. */
   size = 0
+  /** Packets other than PUBLISH among them. */
+  controls = 0
   /** The chunk that reserve() gave room in, and where. */
   chunk: Buffer | null = null
   used = 0
@@ -67,11 +69,18 @@ export class Output {
   /** Adds a four-byte packet that is only type and packet identifier: the acknowledgements (section 3.4 to 3.7). */
   acknowledge(firstByte: number, packetId: number): void {
     const at = this.reserve(4)
+    this.controls++
     const chunk = this.chunk as Buffer
     chunk[at] = firstByte
     chunk[at + 1] = 2
     chunk[at + 2] = packetId >> 8
     chunk[at + 3] = packetId & 0xff
+  }
+
+  /** Adds a packet other than PUBLISH, in memory of its own. */
+  control(packet: Buffer): void {
+    this.controls++
+    this.append(packet, 0, packet.length, true)
   }
 
   /** Adds the PUBLISH packet of a message. */
@@ -133,6 +142,7 @@ export class Output {
 
   #forget(): void {
     this.size = 0
+    this.controls = 0
     this.chunk = null
     this.used = 0
     this.#reference = null

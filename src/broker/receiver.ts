@@ -4,6 +4,8 @@ import type { Output } from './output.ts'
 /** The connection of a session, as far as delivery needs it. */
 export interface Receiver {
   readonly output: Output
+  /** Application messages written. */
+  sent: number
   /** The peer does not keep up: QoS 0 beyond a limit is dropped, QoS 1 and 2 wait in the session's queue. */
   readonly blocked: boolean
   /** QoS 0 messages in the output since it was last written. */

@@ -4,7 +4,7 @@ import { startsWithDollar, topicNameProblem } from '../common/index.ts'
 import type { SubscriptionTree } from '../router/index.ts'
 import type { LocalSubscriber } from './local-subscriptions.ts'
 import type { Session } from './session.ts'
-import type { Settings } from './settings.ts'
+import type { HubState } from './state.ts'
 
 /** All that is known of one topic name, so that a PUBLISH needs one look-up. */
 export class Route {
@@ -90,7 +90,7 @@ const MOST_RECEIVERS = 1_000_000
  * which the older is forgotten when the younger is full.
  */
 export class RouteCache {
-  readonly #settings: Settings
+  readonly #state: HubState
   readonly #tree: SubscriptionTree<Session>
   readonly #functions: SubscriptionTree<LocalSubscriber>
   readonly #slots: (Route | null)[] = Array.from({ length: SLOTS }, () => null)
@@ -100,8 +100,8 @@ export class RouteCache {
   /** Entries in the lists of sessions of all routes. */
   #receivers = 0
 
-  constructor(settings: Settings, tree: SubscriptionTree<Session>, functions: SubscriptionTree<LocalSubscriber>) {
-    this.#settings = settings
+  constructor(state: HubState, tree: SubscriptionTree<Session>, functions: SubscriptionTree<LocalSubscriber>) {
+    this.#state = state
     this.#tree = tree
     this.#functions = functions
   }
@@ -152,8 +152,9 @@ export class RouteCache {
   }
 
   #add(topic: string, bytes: Buffer, hash: number): Route {
-    let problem = topicNameProblem(topic, this.#settings.topic)
-    if (problem === null && startsWithDollar(topic) && !this.#settings.dollarTopics) problem = 'starts with $'
+    const { settings } = this.#state
+    let problem = topicNameProblem(topic, settings.topic)
+    if (problem === null && startsWithDollar(topic) && !settings.dollarTopics) problem = 'starts with $'
     if (problem === null && topic.startsWith('$SYS/')) problem = 'is reserved for the server'
     const route = new Route(topic, bytes, hash, problem)
     if (isWorthKeeping(route)) this.#remember(topic, route)

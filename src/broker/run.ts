@@ -24,7 +24,6 @@ export class Run {
   /** Where each packet identifier is (behind the topic at QoS 0, where none is). */
   readonly idAt = new Int32Array(MAX_RUN)
   #topicLength = 0
-  /** The packets lie in memory that the next read overwrites. */
   #isShared = false
   /** A copy of all packets that may be kept, made when the first is; and where it begins in the source's positions. */
   #kept: Buffer | null = null
@@ -76,6 +75,11 @@ export class Run {
   packets(): Buffer {
     if (this.#isShared) return this.#keep()
     return Buffer.from(this.source.subarray(this.start, this.end))
+  }
+
+  /** The packets lie in memory that is used again soon: what is kept of them is copied. */
+  get isShared(): boolean {
+    return this.#isShared
   }
 
   get isFull(): boolean {

@@ -71,8 +71,8 @@ export class Session extends KeptState {
     } else if (receiver.blocked && receiver.pendingQos0 + run.count > this.state.settings.qos0Buffer) {
       for (let i = 0; i < run.count; i++) this.deliver(run.message(i), 0) // as many as there is room for
     } else if (this.#admitsQos0(receiver, end - start, run.count)) {
-      receiver.output.append(source, start, end, receiver.blocked || (this.state.isShared && source === run.source))
-      this.#written(receiver, run.count)
+      receiver.output.append(source, start, end, receiver.blocked || (run.isShared && source === run.source))
+      this.#written(receiver, run.count, end - start)
     }
   }
 
@@ -103,7 +103,7 @@ export class Session extends KeptState {
         chunk[to + 1] = id & 0xff
       }
       log?.touch()
-      this.#written(receiver, count)
+      this.#written(receiver, count, end - start)
     }
     for (let i = count; i < total; i++) this.deliver(run.message(i), 1)
   }
@@ -273,7 +273,7 @@ export class Session extends KeptState {
     const window = this.inflight
     if (receiver !== null && window?.messageOf(packetId) === message) {
       receiver.output.publish(message, 2, false, packetId)
-      this.#written(receiver, 1)
+      this.#written(receiver, 1, message.size)
     }
     if (this.#mayPass(1)) this.pump()
   }
@@ -303,11 +303,14 @@ export class Session extends KeptState {
       log?.touch()
     }
     receiver.output.publish(message, qos, false, packetId)
-    this.#written(receiver, 1)
+    this.#written(receiver, 1, message.size)
   }
 
-  #written(receiver: Receiver, count: number): void {
-    this.state.counters.messagesSent += count
+  #written(receiver: Receiver, count: number, bytes: number): void {
+    const { counters } = this.state
+    counters.messagesSent += count
+    counters.publishBytesSent += bytes
+    receiver.sent += count
     receiver.markDirty()
     if (receiver.output.size >= FLUSH_FROM && !receiver.blocked) receiver.flush()
   }

@@ -1,3 +1,4 @@
+import { RuleTable } from '../router/index.ts'
 import { ChunkPool } from './chunk-pool.ts'
 import { Counters } from './counters.ts'
 import type { Message } from './message.ts'
@@ -23,9 +24,11 @@ export interface DeliveryObserver {
 
 /** What all connections and sessions of one hub share. */
 export class HubState {
-  readonly settings: Settings
+  /** Replaced as a whole when the configuration is read again: not to be kept. */
+  settings: Settings
   readonly counters = new Counters()
   readonly pool = new ChunkPool()
+  rules = RuleTable.EMPTY
   /** Raised by whatever makes a cached Route wrong: a subscription, a session that ends, a permission. */
   epoch = 0
   /** Milliseconds of a monotonic clock, refreshed with every chunk that is read and by the sweep: free to read. */

@@ -1,3 +1,6 @@
 export { filterMatches } from './matches.ts'
+export { renderTopic, type TopicContext } from './rewrite.ts'
+export type { Rule } from './rule.ts'
+export { RuleTable } from './rule-table.ts'
 export { SubscriptionTree } from './subscription-tree.ts'
 export { TopicTree } from './topic-tree.ts'

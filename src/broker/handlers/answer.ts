@@ -7,6 +7,6 @@ export function answer(client: Client, packet: Buffer): void {
     store.commit.hold(client).append(packet)
     return
   }
-  client.output.append(packet, 0, packet.length, true)
+  client.output.control(packet)
   client.markDirty()
 }

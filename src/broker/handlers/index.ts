@@ -73,7 +73,7 @@ function sendPingresp(client: Client): void {
     held.append(PINGRESP)
     return
   }
-  client.output.append(PINGRESP, 0, PINGRESP.length, true)
+  client.output.control(PINGRESP)
   client.markDirty()
 }
 

@@ -4,7 +4,7 @@ import { ConnectRefused } from '../protocol-error.ts'
 /** Answers CONNECT with a return code other than 0 and ends the connection [MQTT-3.2.2-5]. */
 export async function refuseConnect(client: Client, code: number, reason: string, cause?: Error): Promise<void> {
   const connack = { cmd: 'connack' as const, returnCode: code, sessionPresent: false } // [MQTT-3.2.2-4]
-  client.output.append(Buffer.from([0x20, 2, 0, code]), 0, 4, true)
+  client.output.control(Buffer.from([0x20, 2, 0, code]))
   client.flush()
   client.hub.emit('connackSent', connack, client)
   client.hub.state.counters.connectionsRefused++

@@ -40,6 +40,15 @@ export function makeLevel(dir: string, reserveBytes = 0): Level {
   })
 }
 
+/** Bytes of the tables that hold data; those that a compaction is writing, or is about to delete, are not among them. */
+export function liveTableBytes(level: Level): number {
+  const listed = level.getProperty('leveldb.sstables')
+  let bytes = 0
+  // A line is a number, the size, and the first and last key, escaped.
+  for (const [, size] of listed.matchAll(/^ \d+:(\d+)\[/gm)) bytes += Number(size)
+  return bytes
+}
+
 /** Opens it. `isNew` true: there is no database yet and there must be none; false: there must be one. */
 export async function openLevel(level: Level, isNew: boolean): Promise<void> {
   await level.open({ createIfMissing: isNew, errorIfExists: isNew })

@@ -2,7 +2,7 @@ import { GatewayError, type Logger, messageOf } from '../../common/index.ts'
 import { checkDatabase, type TornTail } from './database-check.ts'
 import { existsAlready, fromLevel, ioError, isDiskFull, isLocked } from './database-errors.ts'
 import { type Level, settleFormat } from './database-format.ts'
-import { isInUse, makeLevel, openLevel } from './database-level.ts'
+import { isInUse, liveTableBytes, makeLevel, openLevel } from './database-level.ts'
 import { type RepairReport, repairDatabase } from './database-repair.ts'
 import { type Settlement, settleLogs } from './database-settle.ts'
 import { bytesFree, bytesOfFiles, missing, prepareDirectory, surveyDirectory } from './directory.ts'
@@ -40,6 +40,7 @@ export interface DatabaseOptions {
 }
 
 /** The reserve is written again when so many times its size is free. */
+const TABLE = /\.(?:ldb|sst)$/
 const ROOM_FOR_RESERVE = 2
 
 /** The directory of the store: a LevelDB that was checked before it was opened, who owns it, and the reserve. */
@@ -177,6 +178,12 @@ export class Database {
   /** Bytes of the files in the directory, without the reserve. */
   usedBytes(): Promise<number> {
     return bytesOfFiles(this.dir)
+  }
+
+  /** As usedBytes, without what a compaction has twice for a moment. */
+  async liveBytes(): Promise<number> {
+    const others = await bytesOfFiles(this.dir, name => !TABLE.test(name))
+    return this.#isClosed ? others : others + liveTableBytes(this.level)
   }
 
   /** Gives back the space of what was deleted, at once. */

@@ -97,10 +97,10 @@ export function missing(dir: string): GatewayError {
  * Bytes of the files in a directory, without the reserve. What repairs put aside does not count either: a store that is
  * full could do nothing about it, and refuse messages for it. There is little of it, from the latest repairs only.
  */
-export async function bytesOfFiles(dir: string): Promise<number> {
+export async function bytesOfFiles(dir: string, counts = (_name: string): boolean => true): Promise<number> {
   let bytes = 0
   for (const name of await readdir(dir)) {
-    if (name === RESERVE_FILE) continue
+    if (name === RESERVE_FILE || !counts(name)) continue
     try {
       const found = await lstat(join(dir, name))
       if (found.isFile()) bytes += found.size

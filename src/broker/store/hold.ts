@@ -20,6 +20,7 @@ export class Hold {
   readonly #owner: Acknowledging
   #bytes = Buffer.allocUnsafe(FIRST_BYTES)
   #used = 0
+  #packets = 0
 
   constructor(owner: Acknowledging) {
     this.#owner = owner
@@ -34,6 +35,7 @@ export class Hold {
     this.#bytes[at + 2] = packetId >> 8
     this.#bytes[at + 3] = packetId & 0xff
     this.#used = at + 4
+    this.#packets++
   }
 
   /** Adds another answer, which is not to overtake them. */
@@ -42,6 +44,7 @@ export class Hold {
     this.#reserve(bytes.length)
     this.#bytes.set(bytes, this.#used)
     this.#used += bytes.length
+    this.#packets++
   }
 
   #reserve(bytes: number): void {
@@ -57,6 +60,7 @@ export class Hold {
     if (owner.held === this) owner.held = null
     if (owner.closed) return
     owner.output.append(this.#bytes, 0, this.#used, true)
+    owner.output.controls += this.#packets
     owner.markDirty()
   }
 }

@@ -43,7 +43,7 @@ export class SpaceWatch {
   }
 
   async #check(): Promise<void> {
-    const [used, free] = await Promise.all([this.#database.usedBytes(), this.#database.freeBytes()])
+    const [used, free] = await Promise.all([this.#database.liveBytes(), this.#database.freeBytes()])
     const margin = this.isFull ? this.#maxBytes * FREE_AGAIN : 0
     const isOver = this.#maxBytes > 0 && used > this.#maxBytes - margin
     const reserve = this.#database.reserveBytes

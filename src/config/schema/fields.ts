@@ -89,6 +89,17 @@ export function count(about: About & { default: number; min?: number; max?: numb
   )
 }
 
+/** Yes or no. */
+export function flag(about: About & { default: boolean }) {
+  return v.pipe(
+    v.nullish(
+      v.boolean(issue => `must be true or false, got ${show(issue.input)}`),
+      about.default,
+    ),
+    v.metadata({ kind: 'true | false', defaultText: String(about.default), ...pick(about) }),
+  )
+}
+
 interface Durations {
   readonly min?: string
   readonly max?: string

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { anonymousSchema, certificateSchema, principalsSchema } from './access.ts'
-import { block, duration, list, wrongBlock } from './fields.ts'
+import { block, duration, flag, list, text, wrongBlock } from './fields.ts'
 import { limitsSchema } from './limits.ts'
 import { loggerSchema } from './logger.ts'
 import { messageSchema } from './message.ts'
@@ -13,7 +13,7 @@ const listenSchema = list(v.nullish(v.string('must be text'), ''), {
   kind: 'list of URLs',
   description:
     'Addresses to accept connections on: `tcp://HOST:PORT` (or `mqtt`), `ssl://HOST:PORT` (or `tls`, `mqtts`), `ws://HOST:PORT/PATH`, `wss://HOST:PORT/PATH`, `unix:///PATH`. No host: every address of the machine. Port 0: a free one. An IPv6 address stands in brackets. WebSockets are accepted on any path.',
-  reload: 'restart',
+  reload: 'hot',
 })
 
 const shutdownSchema = block(
@@ -37,16 +37,41 @@ const metricsSchema = v.pipe(
             default: '1m',
             min: '1ms',
             description:
-              'Time between two reports of the figures of the hub. No effect in this version, which makes no reports. 0 means the default.',
+              'Time between two reports of the figures of the hub on `$SYS/broker/...`. 0 means the default.',
             reload: 'hot',
           }),
         },
         'Reports.',
       ),
+      listen: text({
+        kind: 'URL',
+        description:
+          'Where the figures are served for Prometheus: `http://HOST:PORT`, such as `http://127.0.0.1:9090`. Paths: `/metrics`, `/healthz`, `/readyz`. Nobody is asked for a password. Empty: nowhere.',
+        reload: 'hot',
+      }),
+      events: flag({
+        default: false,
+        description:
+          'Tell of clients that connect, disconnect or are refused on `$SYS/broker/events/client/connected`, `.../disconnected` and `.../refused`.',
+        reload: 'hot',
+      }),
     },
     'Figures of the hub.',
   ),
-  v.transform(({ report }) => ({ reportIntervalMs: report.interval })),
+  v.transform(({ report, listen, events }) => ({ reportIntervalMs: report.interval, listen, events })),
+)
+
+const controlSchema = block(
+  {
+    socket: text({
+      kind: 'path',
+      description:
+        'Unix socket by which `openedge hub reload` and `openedge hub top` reach the hub, relative to the working directory. `auto`: one below the folder for temporary files, found by the names of the configuration file and the working directory. `none`: none.',
+      default: 'auto',
+      reload: 'restart',
+    }),
+  },
+  'The way in for commands.',
 )
 
 const hubBlock = v.object(
@@ -62,6 +87,7 @@ const hubBlock = v.object(
     storage: storageSchema,
     shutdown: shutdownSchema,
     metrics: metricsSchema,
+    control: controlSchema,
     logger: loggerSchema,
     limits: limitsSchema,
   },

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { list, show, text, wrongBlock } from './fields.ts'
+import { choice, count, flag, list, show, text, wrongBlock } from './fields.ts'
 
 function qos(description: string) {
   return v.pipe(
@@ -16,6 +16,11 @@ const source = v.nullish(
     {
       topic: text({ description: 'Topic filter of the messages that are forwarded.', required: true, reload: 'hot' }),
       qos: qos('Highest QoS that messages are taken with.'),
+      principal: text({
+        description:
+          'Only messages that this principal publishes; `anonymous` is who needs no name. Empty: from everybody.',
+        reload: 'hot',
+      }),
     },
     wrongBlock,
   ),
@@ -25,20 +30,73 @@ const source = v.nullish(
 const target = v.nullish(
   v.object(
     {
-      topic: text({ description: 'Topic they are published to, without wildcards.', required: true, reload: 'hot' }),
-      qos: qos('QoS of the forwarded message, unless it was taken with QoS 0: then 0.'),
+      topic: text({
+        description:
+          'Topic they are published to, without wildcards. `{1}`, `{2}` ... stand for what the first, second ... `+` of the source matches, `{#}` for the levels that its `#` matches, `{topic}`, `{clientid}` and `{username}` for the topic and the publisher of the message. `\\{` is a brace.',
+        required: true,
+        reload: 'hot',
+      }),
+      qos: qos('QoS of the forwarded message, unless it came, or was taken, with less.'),
+      retain: choice(['clear', 'keep', 'set'], {
+        default: 'clear',
+        description:
+          'RETAIN of the forwarded message. `clear`: it is never retained, as in OpenEdge. `keep`: it is when the original was published with RETAIN. `set`: always.',
+        reload: 'hot',
+      }),
     },
     wrongBlock,
   ),
   {},
 )
 
-export const ruleSchema = v.nullish(v.object({ source, target }, wrongBlock), {})
+const limit = v.pipe(
+  v.nullish(
+    v.object(
+      {
+        rate: count({
+          default: 0,
+          min: 1,
+          zero: 'refused',
+          description: 'Messages a second that are forwarded at most; more are dropped and counted.',
+          reload: 'hot',
+        }),
+        burst: count({
+          default: 0,
+          zero: 'kept',
+          description: 'Messages that may come at once after a pause. 0: as many as `rate`.',
+          reload: 'hot',
+        }),
+      },
+      wrongBlock,
+    ),
+    null,
+  ),
+  v.metadata({ kind: 'block', defaultText: 'none', description: 'Present: how much is forwarded.', reload: 'hot' }),
+)
+
+export const ruleSchema = v.nullish(
+  v.object(
+    {
+      source,
+      target,
+      limit,
+      authorize: flag({
+        default: false,
+        description:
+          'Forward only what `principal` may hear (`sub` on the topic of the message) and say (`pub` on the target topic). Without it rules are above all permissions, as in OpenEdge.',
+        reload: 'hot',
+      }),
+      principal: text({ description: 'Whose permissions count with `authorize`.', reload: 'hot' }),
+    },
+    wrongBlock,
+  ),
+  {},
+)
 
 export const rulesSchema = list(ruleSchema, {
   kind: 'list',
   description:
-    'Rules of the router: a message whose topic matches the source is also published to the target. Rules may follow each other but not in a circle, and each pair of source and target may occur once. No effect in this version: rules are checked but not run.',
+    'Rules of the router: a message whose topic matches the source is also published to the target. Rules may follow each other but not in a circle, and each pair of source and target may occur once.',
   reload: 'hot',
 })
 

@@ -1,0 +1,60 @@
+import { isTemplateProblem, parseTemplate, type RuleConfig, type TopicTemplate } from '../config/index.ts'
+import { RateLimit } from './rate-limit.ts'
+
+/** A rule of the router and what it has done since it was made. */
+export class Rule {
+  readonly config: RuleConfig
+  /** `source -> target`, unique among all rules. */
+  readonly name: string
+  readonly template: TopicTemplate
+  readonly limit: RateLimit | null
+  /** Messages that it took, whatever became of them. */
+  matched = 0
+  forwarded = 0
+  /** Beyond its limit, not permitted, or with nowhere to go. */
+  dropped = 0
+  /** Why it dropped a message last; empty: it never did. */
+  lastError = ''
+  /** Milliseconds since 1970; 0: never. */
+  lastErrorAt = 0
+
+  /** Throws a RangeError when the target is no template; the configuration sees to it that it is. */
+  constructor(config: RuleConfig) {
+    this.config = config
+    this.name = nameOf(config)
+    const template = parseTemplate(config.target.topic, config.source.topic)
+    if (isTemplateProblem(template)) throw new RangeError(`target topic (${config.target.topic}) ${template.problem}`)
+    this.template = template
+    this.limit = config.limit === null ? null : new RateLimit(config.limit.rate, config.limit.burst)
+  }
+
+  /** It depends on who published. */
+  get isPersonal(): boolean {
+    return this.template.isPersonal || this.config.source.principal !== ''
+  }
+
+  /** QoS only goes down: what comes, or is taken, with 0 leaves with 0; the rest with no more than the target's. */
+  qosFor(published: number): number {
+    const { source, target } = this.config
+    return Math.min(published, source.qos, target.qos)
+  }
+
+  drop(count: number, why: string): void {
+    this.dropped += count
+    this.lastError = why
+    this.lastErrorAt = Date.now()
+  }
+
+  /** Goes on counting where another left off. */
+  continues(other: Rule): void {
+    this.matched = other.matched
+    this.forwarded = other.forwarded
+    this.dropped = other.dropped
+    this.lastError = other.lastError
+    this.lastErrorAt = other.lastErrorAt
+  }
+}
+
+export function nameOf({ source, target }: RuleConfig): string {
+  return `${source.topic} -> ${target.topic}`
+}
