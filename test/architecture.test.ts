@@ -24,6 +24,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   aedes: 'broker/',
   'classic-level': 'broker/store/',
   'mqtt-packet': 'broker/',
+  'prom-client': 'broker/report/',
   ws: 'broker/listeners/websocket.ts',
   yaml: 'config/',
   valibot: 'config/',
