@@ -1,4 +1,5 @@
 import type { AedesPublishPacket, PublishPacket } from 'aedes'
+import type { ForwardedCopy } from './forwarding.ts'
 import { Message } from './message.ts'
 
 /** What numbers the messages of a broker. */
@@ -37,6 +38,23 @@ export function numbered(packet: PublishPacket, broker: Numbering): AedesPublish
     retain: packet.retain ?? false,
     dup: packet.dup ?? false,
   }
+}
+
+/** What a rule makes of a packet: a packet of its own. */
+export function copyOf(
+  packet: AedesPublishPacket,
+  { topic, qos, retain }: ForwardedCopy,
+  broker: Numbering,
+): AedesPublishPacket {
+  const copy: PublishPacket = {
+    cmd: 'publish',
+    topic,
+    payload: packet.payload,
+    qos: qos as 0 | 1 | 2,
+    retain,
+    dup: false,
+  }
+  return numbered(copy, broker)
 }
 
 /** The message a packet carries, delivered with this RETAIN flag. */

@@ -10,6 +10,7 @@ import { reportClientError } from './client-log.ts'
 import { Connection } from './connection.ts'
 import { decode } from './decode.ts'
 import { acknowledge } from './dispatch.ts'
+import type { Voice } from './forwards.ts'
 import { handleAcknowledgement } from './handlers/acknowledgements.ts'
 import { handlePacket } from './handlers/index.ts'
 import { handleHookedPublish } from './handlers/publish.ts'
@@ -54,6 +55,8 @@ export class Client extends Connection {
   connected = false
   /** Who it is; nobody before CONNECT was accepted. */
   principal: Principal
+  /** Who it is to rules; null before CONNECT was accepted. */
+  voice: Voice | null = null
   /** Username of CONNECT. */
   username: string | undefined = undefined
   session: Session | null = null
@@ -149,6 +152,7 @@ export class Client extends Connection {
     const hub = this.hub
     this.output.control(Buffer.from([0x20, 2, present ? 1 : 0, 0])) // [MQTT-3.2.0-1]
     this.markDirty()
+    this.voice = voiceOf(this)
     this.connected = true
     this.connectedAt = Date.now()
     this.state.tick()
@@ -378,6 +382,12 @@ export class Client extends Connection {
 
 function onClientError(this: Client, error: Error): void {
   this.reportAndClose(error)
+}
+
+function voiceOf({ id, username = '', principal }: Client): Voice {
+  const { name, source } = principal
+  const known = source === 'embedder' ? username : source === 'anonymous' ? '' : name
+  return { clientId: id as string, username: known, principal: name }
 }
 
 function filterOf(each: string | Subscription): string {

@@ -1,4 +1,7 @@
 import type { Principal } from '../auth/index.ts'
+import { Delivery } from './delivery.ts'
+import { type ForwardedCopy, Forwarding } from './forwarding.ts'
+import type { Voice } from './forwards.ts'
 import { Message } from './message.ts'
 import type { Output } from './output.ts'
 import type { RetainedStore } from './retained.ts'
@@ -11,7 +14,11 @@ import { PUBACK_BYTE, PUBREC_BYTE } from './wire.ts'
 /** The publisher, as far as routing needs it. */
 export interface Publisher {
   readonly principal: Principal
+  /** Who it is to rules. */
+  readonly voice: Voice | null
   readonly output: Output
+  /** Application messages taken from it. */
+  received: number
   /** The route of its last message: most publishers say the same topic again. */
   route: Route | null
   readonly closed: boolean
@@ -40,6 +47,8 @@ export class Dispatch {
   readonly #state: HubState
   readonly #routes: RouteCache
   readonly #retained: RetainedStore
+  readonly #delivery: Delivery
+  readonly #forwarding: Forwarding
   readonly #run = new Run()
   #route: Route | null = null
   #publisher: Publisher | null = null
@@ -49,6 +58,8 @@ export class Dispatch {
     this.#state = state
     this.#routes = routes
     this.#retained = retained
+    this.#delivery = new Delivery(state, routes)
+    this.#forwarding = new Forwarding(state, routes, retained, this.#delivery)
   }
 
   /**
@@ -110,94 +121,52 @@ export class Dispatch {
     }
   }
 
-  /**
-   * Delivers one message to all subscribers of its topic, once it is on its way to the log of those that are kept.
-   * Returns whether it is; or REFUSED, and then nobody gets it.
-   */
+  /** Delivers one message to the subscribers of its topic, without rules. Its number in the log, 0, or REFUSED. */
   deliver(route: Route, message: Message): number {
-    this.#refresh(route) // a hook may publish to the same topic, and that makes new sessions
-    const { sessions, qos } = route
-    if (message.qos > 0) {
-      if (this.#mayRefuse && this.#roomFor(route, 1, message.size) === 0) return REFUSED
-      const { store } = this.#state
-      if (store !== null && route.kept > 0) message.seq = store.appendMessage(route, message)
-      if (message.seq === REFUSED) return REFUSED
-    }
-    for (let i = 0; i < sessions.length; i++) {
-      const granted = qos[i] as number
-      // Never more than was granted, never more than was published [MQTT-3.8.4-6].
-      sessions[i]?.deliver(message, message.qos < granted ? message.qos : granted)
-    }
-    return message.seq
+    return this.#delivery.message(route, message)
+  }
+
+  /** What the rules make of one message, for who publishes the copies by himself. */
+  copies(route: Route, qos: number, retain: boolean, voice: Voice | null, hops: number): ForwardedCopy[] {
+    return this.#forwarding.copies(route, qos, retain, voice, hops)
+  }
+
+  /** Whether a message can be taken on with all that rules make of it: if not, nobody gets any of it. */
+  takes(route: Route, size: number, qos: number, retain: boolean, voice: Voice | null): boolean {
+    return !this.#forwarding.mayRefuse || this.#forwarding.roomFor(route, 1, size, qos, retain, voice) > 0
   }
 
   /** Whether anybody hears what is published to a topic. */
   isHeard(topic: string): boolean {
-    const route = this.#routes.of(topic)
-    this.#refresh(route)
-    return route.sessions.length > 0
-  }
-
-  #refresh(route: Route): void {
-    if (route.epoch !== this.#state.epoch) this.#routes.refresh(route, this.#state.epoch)
-  }
-
-  /** A queue that takes no more refuses the message for all. */
-  get #mayRefuse(): boolean {
-    return this.#state.settings.overflow === 'reject-publish'
-  }
-
-  /** How many of so many messages all queues of a route have room for. */
-  #roomFor(route: Route, count: number, size: number): number {
-    let room = count
-    for (const session of route.sessions) room = Math.min(room, session.roomFor(count, size))
-    return room
+    const { sessions, rules } = this.#delivery.fresh(this.#routes.of(topic))
+    return sessions.length > 0 || rules.length > 0
   }
 
   #deliverRun(route: Route, run: Run): void {
-    const counters = this.#state.counters
+    const { counters, latency, now } = this.#state
+    const publisher = this.#publisher as Publisher
+    const { voice } = publisher
     counters.messagesReceived += run.count
     counters.publishBytesReceived += run.end - run.start
-    this.#refresh(route)
-    const sessions = route.sessions
-    const { source, start, end } = run
-    if (run.qos === 0) {
-      for (let i = 0; i < sessions.length; i++) sessions[i]?.deliverBytes(source, start, end, run)
-      return
-    }
-    const { store } = this.#state
-    const room = this.#mayRefuse ? this.#roomFor(route, run.count, run.size) : run.count
-    if (room < run.count) {
-      ;(this.#publisher as Publisher).unstored(run.count - room)
+    publisher.received += run.count
+    route.published += run.count
+    if (run.qos > 0 && this.#forwarding.mayRefuse) {
+      const room = this.#forwarding.roomFor(route, run.count, run.size, run.qos, false, voice)
+      if (room < run.count) publisher.unstored(run.count - room)
       if (room === 0) return
       run.cut(room)
     }
-    if (store !== null && route.kept > 0) run.seq = store.appendRun(route, run)
-    if (run.seq === REFUSED) {
-      ;(this.#publisher as Publisher).unstored(run.count)
-      return
-    }
-    this.#deliverQos1(route, run)
-    this.#acknowledge(run)
+    const before = counters.messagesSent
+    let isStored = this.#delivery.run(route, run) > 0
+    if (route.rules.length > 0 && this.#forwarding.run(route, run, voice)) isStored = true
+    if (latency !== null) latency.delivered(now, counters.messagesSent - before)
+    if (run.qos > 0) this.#acknowledge(run, isStored)
   }
 
-  #deliverQos1(route: Route, run: Run): void {
-    const { sessions, qos } = route
-    for (let i = 0; i < sessions.length; i++) {
-      const session = sessions[i]
-      if (session === undefined) continue
-      if ((qos[i] as number) > 0) session.deliverRun(run)
-      else {
-        const image = run.downgraded()
-        session.deliverBytes(image, 0, image.length, run)
-      }
-    }
-  }
-
-  #acknowledge(run: Run): void {
+  #acknowledge(run: Run, isStored: boolean): void {
     const publisher = this.#publisher as Publisher
-    const { source, idAt, count, seq } = run
-    const hold = seq > 0 ? (this.#state.store as Store).commit.hold(publisher) : publisher.held
+    const { source, idAt, count } = run
+    const hold = isStored ? (this.#state.store as Store).commit.hold(publisher) : publisher.held
     if (hold !== null) {
       for (let i = 0; i < count; i++) {
         const id = idAt[i] as number
@@ -237,10 +206,11 @@ export class Dispatch {
     if (qos === 0 && (first & 8) !== 0) return 'PUBLISH with QoS 0 and DUP [MQTT-3.3.1-2]'
     const packetId = qos > 0 ? ((chunk[payloadAt - 2] as number) << 8) | (chunk[payloadAt - 1] as number) : 0
     if (qos > 0 && packetId === 0) return 'packet identifier is 0 [MQTT-2.3.1-1]'
-    const counters = this.#state.counters
+    const { counters, store, latency, now } = this.#state
     counters.messagesReceived++
     counters.publishBytesReceived += end - start
-    const { store } = this.#state
+    publisher.received++
+    route.published++
     const isStorable = store !== null && qos > 0
     if (isStorable && store.blocked !== null && (retain || (qos === 2 && publisher.log !== null))) {
       publisher.unstored(1)
@@ -250,13 +220,16 @@ export class Dispatch {
     if (qos < 2 || publisher.receive(packetId)) {
       const message = new Message(chunk, body, payloadAt, end, qos, false)
       if (this.#state.isShared) message.own()
-      const seq = this.deliver(route, message)
+      const before = counters.messagesSent
+      const seq = this.takes(route, message.size, qos, retain, publisher.voice) ? this.deliver(route, message) : REFUSED
       if (seq === REFUSED) {
         if (qos === 2) publisher.forget(packetId)
         publisher.unstored(1)
         return null
       }
       if (retain) this.#retained.store(route.topic, message.payload, qos)
+      if (this.#forwarding.message(route, message, retain, publisher.voice)) mustWait = isStorable
+      if (latency !== null) latency.delivered(now, counters.messagesSent - before)
       if (qos === 2 && publisher.log !== null) store?.saveReceipt(publisher.log, packetId)
       mustWait ||= seq > 0 || (qos === 2 && publisher.log !== null)
     } else mustWait = publisher.log !== null // the first copy may still be on its way to disk

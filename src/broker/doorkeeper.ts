@@ -11,7 +11,7 @@ const ASK_AGAIN_MS = 50
 
 /** Finds out who CONNECT says to be, slowly for addresses that were wrong often. */
 export class Doorkeeper {
-  readonly #authenticator: Authenticator | null
+  #authenticator: Authenticator | null
   readonly #throttle = new Throttle({ clock: () => performance.now() })
   readonly #everyone = Principal.allowAll('')
   /** Address group -> its attempts under way. */
@@ -20,6 +20,23 @@ export class Doorkeeper {
   /** Without a configuration everybody is let in and may do everything. */
   constructor(config: AuthenticatorConfig | undefined) {
     this.#authenticator = config === undefined ? null : Authenticator.create(config)
+  }
+
+  /** Everybody by name. */
+  get principals(): ReadonlyMap<string, Principal> {
+    return this.#authenticator?.principals ?? new Map()
+  }
+
+  /** What `use` takes. Throws an `ERR_AUTH_...` that names the principal which can't be used. */
+  prepare(config: AuthenticatorConfig): Authenticator {
+    return Authenticator.create(config, this.#authenticator === null ? {} : { previous: this.#authenticator })
+  }
+
+  /** Goes by these principals from now on. Who was wrong often is as slow as before. Returns the ones until now. */
+  use(authenticator: Authenticator): Authenticator | null {
+    const before = this.#authenticator
+    this.#authenticator = authenticator
+    return before
   }
 
   /** Sets the client's principal; returns why it is refused, or null. */
@@ -36,14 +53,18 @@ export class Doorkeeper {
     const { username, password } = packet
     this.#count(address, 1)
     try {
-      const verdict = await this.#authenticator.authenticate({ username, password, certificate })
-      if ('principal' in verdict) {
-        this.#throttle.succeeded(address)
-        client.principal = verdict.principal
-        return null
+      for (;;) {
+        const authenticator: Authenticator = this.#authenticator
+        const verdict = await authenticator.authenticate({ username, password, certificate })
+        if (authenticator !== this.#authenticator) continue // it was asked of principals of the past
+        if ('principal' in verdict) {
+          this.#throttle.succeeded(address)
+          client.principal = verdict.principal
+          return null
+        }
+        if (verdict.returnCode !== BUSY) this.#throttle.failed(address)
+        return new ConnectRefused(verdict.returnCode, verdict.reason)
       }
-      if (verdict.returnCode !== BUSY) this.#throttle.failed(address)
-      return new ConnectRefused(verdict.returnCode, verdict.reason)
     } finally {
       this.#count(address, -1)
     }

@@ -12,11 +12,12 @@ import { Principal } from '../auth/index.ts'
 import { GatewayError, type Logger, silentLogger } from '../common/index.ts'
 import type { RuleConfig } from '../config/index.ts'
 import { RuleTable } from '../router/index.ts'
-import { messageOf, numbered, payloadOf } from './aedes-packets.ts'
+import { messageOf, numbered } from './aedes-packets.ts'
 import { type Done, settle } from './callbacks.ts'
 import { Client } from './client.ts'
 import { endClient } from './client-end.ts'
 import { ClientLog } from './client-log.ts'
+import { type Along, deliverPacket } from './deliver-packet.ts'
 import { Dispatch } from './dispatch.ts'
 import { Doorkeeper } from './doorkeeper.ts'
 import { ask } from './hooks.ts'
@@ -29,21 +30,15 @@ import { type PersistenceLink, plugPersistence } from './persistence-link.ts'
 import { RetainedStore } from './retained.ts'
 import { RouteCache } from './route.ts'
 import { SessionRegistry } from './session-registry.ts'
+import { type AccessConfig, spokesmenOf } from './spokesmen.ts'
 import { HubState } from './state.ts'
-import { notStored, REFUSED } from './store/index.ts'
 import { peerOf } from './stream-peer.ts'
 import type { Peer } from './transport.ts'
-import { forgetWill, publishOrphanedWills, publishStoredWills, publishWill } from './wills.ts'
+import { publishOrphanedWills, publishStoredWills, publishWill } from './wills.ts'
 
 /** While the hub stops. Milliseconds. */
 const SWEEP_MS = 250
 const SYS = '$SYS/'
-
-/** What is stored in one step with a message: its receipt, by packet identifier; that it is the Will of a client. */
-interface Along {
-  readonly receiptId?: number
-  readonly willOf?: string
-}
 
 /**
  * The broker: aedes's public face (options, hooks, events, methods) over a data path of our own. `handle` makes a
@@ -78,12 +73,13 @@ export class Hub extends Aedes {
   /** Other hubs that share the emitter, and when they were last heard of. */
   declare readonly brokers: Record<string, number>
   readonly #options: HubOptions
-  readonly #routes: RouteCache
+  readonly routes: RouteCache
   readonly #locals: LocalSubscriptions
   /** All connections, those included that have not sent CONNECT. */
   readonly connectionSet = new Set<Client>()
   readonly #defaults: Pick<Hub, 'authorizePublish' | 'published'> & { authorizeForward: unknown }
-  readonly #plugged: boolean
+  /** An emitter is plugged in: messages go by way of it. */
+  readonly isPlugged: boolean
   #timers: NodeJS.Timeout[] = []
   #whenEmpty: (() => void) | null = null
 
@@ -99,9 +95,9 @@ export class Hub extends Aedes {
     this.clientLog = new ClientLog(this.log, this.state)
     this.door = new Doorkeeper(options.config)
     this.#locals = new LocalSubscriptions(this.state)
-    this.#routes = new RouteCache(this.state, this.sessions.tree, this.#locals.tree)
-    this.dispatch = new Dispatch(this.state, this.#routes, this.retained)
-    this.#plugged = options.mq !== undefined
+    this.routes = new RouteCache(this.state, this.sessions.tree, this.#locals.tree)
+    this.dispatch = new Dispatch(this.state, this.routes, this.retained)
+    this.isPlugged = options.mq !== undefined
     const plain = new Aedes() as unknown as Hub
     this.#defaults = {
       authorizePublish: plain.authorizePublish,
@@ -130,12 +126,12 @@ export class Hub extends Aedes {
     const { persistence, heartbeatInterval = 60_000 } = this.#options
     if (persistence !== undefined) await plugPersistence(this, persistence as Persistence)
     const wills =
-      this.#options.storage === undefined ? null : await openStore(this, this.#options.storage, this.#plugged)
+      this.#options.storage === undefined ? null : await openStore(this, this.#options.storage, this.isPlugged)
     writable.closed = false
-    if (this.#plugged) {
-      this.#emitter.on('#', (packet, done) => {
+    if (this.isPlugged) {
+      this.emitter.on('#', (packet, done) => {
         hearOtherHubs(this, packet)
-        this.dispatch.deliver(this.#routes.of(packet.topic), messageOf(packet, false))
+        this.dispatch.deliver(this.routes.of(packet.topic), messageOf(packet, false))
         done()
       })
     }
@@ -183,8 +179,8 @@ export class Hub extends Aedes {
   /** Calls a function for every message that matches; it gets the next after it called back. */
   override subscribe(topic: string, deliver: Deliver, done: Done = () => {}): void {
     if (this.#refusesLevels(topic, done)) return
-    if (this.#plugged) {
-      this.#emitter.on(topic, deliver, done)
+    if (this.isPlugged) {
+      this.emitter.on(topic, deliver, done)
       return
     }
     this.#locals.add(topic, deliver)
@@ -194,8 +190,8 @@ export class Hub extends Aedes {
   /** Reverse of subscribe, for the same topic and function. */
   override unsubscribe(topic: string, deliver: Deliver, done: Done = () => {}): void {
     if (this.#refusesLevels(topic, done)) return
-    if (this.#plugged) {
-      this.#emitter.removeListener(topic, deliver, done)
+    if (this.isPlugged) {
+      this.emitter.removeListener(topic, deliver, done)
       return
     }
     this.#locals.remove(topic, deliver)
@@ -213,7 +209,7 @@ export class Hub extends Aedes {
     const stored = this.state.store?.close() ?? Promise.resolve()
     const closed = (): void => {
       this.emit('closed')
-      this.#emitter.close(done)
+      this.emitter.close(done)
     }
     stored.catch(error => this.log.error({ err: error }, 'store.close.failed')).finally(() => setImmediate(closed))
   }
@@ -244,7 +240,7 @@ export class Hub extends Aedes {
     for (const client of this.connectionSet) client.conn.destroy()
     await this.state.store?.close()
     this.emit('closed')
-    const emitterClosed = new Promise<void>(resolve => this.#emitter.close(resolve))
+    const emitterClosed = new Promise<void>(resolve => this.emitter.close(resolve))
     await Promise.race([Promise.all([emitterClosed, this.link?.settled()]), deadline])
   }
 
@@ -260,7 +256,7 @@ export class Hub extends Aedes {
       this.published === defaults.published &&
       !this.forwards &&
       this.link === null &&
-      !this.#plugged &&
+      !this.isPlugged &&
       this.#locals.isEmpty &&
       this.listenerCount('publish') === 0
   }
@@ -271,13 +267,13 @@ export class Hub extends Aedes {
    */
   async forwardPublish(packet: AedesPublishPacket, client: Client | null, along: Along = {}): Promise<void> {
     if (this.isPlain) {
-      await this.#deliver(packet, client, along)
+      await deliverPacket(this, packet, client, along)
       return
     }
     if (client !== null) Object.assign(packet, { clientId: client.id })
     if (packet.retain && this.link !== null) await this.link.storeRetained(packet)
     let delivered: Promise<void> | undefined
-    const deliver = (): void => void (delivered = this.#deliver(packet, client, along))
+    const deliver = (): void => void (delivered = deliverPacket(this, packet, client, along))
     if (packet.qos > 0 && this.link !== null) await this.link.enqueue(packet, deliver)
     else deliver()
     await delivered
@@ -332,9 +328,24 @@ export class Hub extends Aedes {
     this.forwardPublish(packet, null).catch(error => this.log.warn({ topic, err: error }, 'announce.failed'))
   }
 
+  /** Topics that clients publish to most, of those that were published to lately. */
+  busiestTopics(count: number): { topic: string; messages: number }[] {
+    return this.routes.busiest(count).map(({ topic, published }) => ({ topic, messages: published }))
+  }
+
+  /** Makes all routes anew: what makes a topic valid has changed, or who may do what. */
+  forgetRoutes(): void {
+    this.dispatch.flush()
+    this.routes.clear()
+    this.state.epoch++
+    for (const client of this.connectionSet) client.route = null
+  }
+
   /** The rules from now on; those that were there before go on counting. */
-  useRules(configs: readonly RuleConfig[]): void {
-    this.state.rules = new RuleTable(configs, this.state.rules)
+  useRules(configs: readonly RuleConfig[], access: AccessConfig | undefined = this.#options.config): void {
+    const { state } = this
+    state.rules = new RuleTable(configs, state.rules)
+    state.spokesmen = spokesmenOf(configs, access)
     this.state.epoch++
   }
 
@@ -357,29 +368,9 @@ export class Hub extends Aedes {
     return true
   }
 
-  get #emitter(): Emitter {
+  /** The plugged emitter. */
+  get emitter(): Emitter {
     return (this as unknown as { mq: Emitter }).mq
-  }
-
-  /** Delivers to sessions, then waits for the functions that subscribed and for the store. */
-  async #deliver(packet: AedesPublishPacket, client: Client | null, { receiptId = 0, willOf }: Along): Promise<void> {
-    const { store } = this.state
-    const route = this.#routes.of(packet.topic)
-    const mustRetain = packet.retain && this.link === null
-    if (this.#plugged) {
-      if (mustRetain) this.retained.store(packet.topic, payloadOf(packet), packet.qos)
-      return ask(done => this.#emitter.emit(packet, done))
-    }
-    if (mustRetain && packet.qos > 0 && store !== null && store.blocked !== null) throw notStored(store.blocked)
-    const seq = this.dispatch.deliver(route, messageOf(packet, false))
-    if (seq === REFUSED) throw notStored(store?.blocked ?? 'a queue is full')
-    if (mustRetain) this.retained.store(packet.topic, payloadOf(packet), packet.qos)
-    const log = receiptId > 0 && client !== null ? client.log : null
-    if (log !== null) store?.saveReceipt(log, receiptId)
-    if (willOf !== undefined) forgetWill(this, willOf)
-    if (route.locals.length > 0)
-      await Promise.all(route.locals.map(each => new Promise<void>(resolve => each.deliver(packet, resolve))))
-    if (store !== null && packet.qos > 0 && (seq > 0 || mustRetain || log !== null)) await store.commit.committed()
   }
 
   #sweep(): void {

@@ -77,6 +77,18 @@ export class Message {
     return 2 + this.topicLength + this.end - this.payloadAt
   }
 
+  /** A copy under another topic, with another QoS, without RETAIN. */
+  rewritten(topic: Buffer, qos: number): Message {
+    const { payload, clientId } = this
+    const bytes = Buffer.allocUnsafeSlow(2 + topic.length + payload.length)
+    bytes.writeUInt16BE(topic.length, 0)
+    topic.copy(bytes, 2)
+    payload.copy(bytes, 2 + topic.length)
+    const message = new Message(bytes, 0, 2 + topic.length, bytes.length, qos, false, OWN)
+    message.clientId = clientId
+    return message
+  }
+
   /** Moves the message into memory of its own, so that waiting does not pin the chunk it arrived in. */
   own(): void {
     if (this.#memory === OWN) return

@@ -1,10 +1,13 @@
 import { isUtf8 } from 'node:buffer'
 import type { Principal } from '../auth/index.ts'
 import { startsWithDollar, topicNameProblem } from '../common/index.ts'
-import type { SubscriptionTree } from '../router/index.ts'
+import type { Rule, SubscriptionTree } from '../router/index.ts'
+import { type Forwards, forwardsOf, type Surroundings, type Voice } from './forwards.ts'
 import type { LocalSubscriber } from './local-subscriptions.ts'
 import type { Session } from './session.ts'
 import type { HubState } from './state.ts'
+
+const NO_RULES: readonly Rule[] = []
 
 /** All that is known of one topic name, so that a PUBLISH needs one look-up. */
 export class Route {
@@ -20,8 +23,16 @@ export class Route {
   qos: number[] = []
   /** How many of them are stored. */
   kept = 0
+  /** Rules whose sources match. */
+  rules: readonly Rule[] = NO_RULES
+  /** Messages that clients have published here since the hub knows the topic. */
+  published = 0
   /** Functions whose filters match. */
   locals: LocalSubscriber[] = []
+  /** What the rules make of messages of the publisher they were asked for last; null: not asked yet. */
+  #forwards: Forwards | null = null
+  #voice: Voice | null = null
+  #isPersonal = false
   #principal: Principal | null = null
   #allowed = false
   #verdicts: Map<Principal, boolean> | null = null
@@ -47,10 +58,21 @@ export class Route {
     return allowed
   }
 
-  /** Collects the subscribers of this epoch. */
+  /** What the rules make of a message of this publisher; null: nothing. */
+  forwardsFor(voice: Voice | null, surroundings: Surroundings): Forwards | null {
+    if (this.rules.length === 0) return null
+    if (this.#forwards === null || (this.#isPersonal && this.#voice !== voice)) {
+      this.#forwards = forwardsOf(this.topic, this.rules, voice, surroundings)
+      this.#voice = this.#isPersonal ? voice : null
+    }
+    return this.#forwards
+  }
+
+  /** Collects the subscribers and rules of this epoch. */
   collect(
     tree: SubscriptionTree<Session>,
     functions: SubscriptionTree<LocalSubscriber>,
+    rules: readonly Rule[],
     epoch: number,
     mark: number,
   ): void {
@@ -73,6 +95,9 @@ export class Route {
     this.sessions = sessions
     this.qos = granted
     this.locals = locals
+    this.rules = rules
+    this.#forwards = null
+    this.#isPersonal = rules.some(rule => rule.isPersonal)
     this.epoch = epoch
   }
 }
@@ -97,6 +122,7 @@ export class RouteCache {
   #young = new Map<string, Route>()
   #old = new Map<string, Route>()
   #mark = 0
+  readonly #surroundings: Surroundings
   /** Entries in the lists of sessions of all routes. */
   #receivers = 0
 
@@ -104,6 +130,10 @@ export class RouteCache {
     this.#state = state
     this.#tree = tree
     this.#functions = functions
+    this.#surroundings = {
+      routeOf: topic => this.of(topic),
+      principalOf: name => this.#state.spokesmen.get(name),
+    }
   }
 
   /** The route of the topic in bytes[at..at+length); null when they are no well-formed UTF-8 [MQTT-1.5.3-1]. */
@@ -131,12 +161,26 @@ export class RouteCache {
   /** Brings the subscribers of a route up to this epoch. */
   refresh(route: Route, epoch: number): void {
     this.#receivers -= route.sessions.length
-    route.collect(this.#tree, this.#functions, epoch, ++this.#mark)
+    const { rules } = this.#state
+    const matching = rules.isEmpty ? NO_RULES : rules.matching(route.topic)
+    route.collect(this.#tree, this.#functions, matching, epoch, ++this.#mark)
     this.#receivers += route.sessions.length
-    if (this.#receivers > MOST_RECEIVERS) this.#clear()
+    if (this.#receivers > MOST_RECEIVERS) this.clear()
   }
 
-  #clear(): void {
+  /** What the rules make of a message; the route is up to date. */
+  forwardsOf(route: Route, voice: Voice | null): Forwards | null {
+    return route.forwardsFor(voice, this.#surroundings)
+  }
+
+  /** Routes that clients published most to, of those that are known. */
+  busiest(count: number): Route[] {
+    const all = [...this.#young.values(), ...this.#old.values()].filter(({ published }) => published > 0)
+    return all.sort((a, b) => b.published - a.published).slice(0, count)
+  }
+
+  /** Forgets all routes. */
+  clear(): void {
     this.#receivers = 0
     this.#young = new Map()
     this.#old = new Map()

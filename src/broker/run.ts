@@ -1,7 +1,11 @@
 import { LOANED, Message, OF_RUN } from './message.ts'
-import { writeRemaining } from './wire.ts'
+import { copyBytes, writeRemaining } from './wire.ts'
 
 const SMALL = 2048
+/** First byte, remaining length, length of the topic, packet identifier. */
+const HEAD = 9
+/** Runs that are larger when they are rewritten get memory for themselves. */
+const LARGEST_SCRATCH = 262_144
 
 /** Most packets in one run: bounds the arrays, large enough that a full read of small packets is a run or two. */
 const MAX_RUN = 1024
@@ -33,6 +37,8 @@ export class Run {
   readonly #messages: (Message | null)[] = Array.from({ length: MAX_RUN }, () => null)
   #made = false
   #downgraded: Buffer | null = null
+  /** Memory of its own, for packets that are rewritten. */
+  #scratch: Buffer | null = null
 
   begin(source: Buffer, start: number, qos: number, topicLength: number, isShared: boolean): void {
     this.#isShared = isShared
@@ -44,6 +50,40 @@ export class Run {
     this.end = start
     this.qos = qos
     this.#topicLength = topicLength
+  }
+
+  /** Becomes `count` packets of another run, from the `first` on, under another topic and with a QoS that is not higher. */
+  rewrite(from: Run, topic: Buffer, qos: number, first: number, count: number): void {
+    const room = from.end - from.start + count * (topic.length + HEAD)
+    const scratch = this.#room(room)
+    this.begin(scratch, 0, qos, topic.length, true)
+    const skip = from.qos > 0 ? 2 : 0
+    const idBytes = qos > 0 ? 2 : 0
+    for (let i = first; i < first + count; i++) {
+      const payloadAt = (from.idAt[i] as number) + skip
+      const payloadEnd = i + 1 < from.count ? (from.at[i + 1] as number) : from.end
+      scratch[this.end] = 0x30 | (qos << 1)
+      const topicAt = writeRemaining(scratch, this.end + 1, 2 + topic.length + idBytes + payloadEnd - payloadAt)
+      scratch[topicAt] = topic.length >> 8
+      scratch[topicAt + 1] = topic.length & 0xff
+      copyBytes(topic, 0, topic.length, scratch, topicAt + 2)
+      const idAt = topicAt + 2 + topic.length
+      if (qos > 0) {
+        scratch[idAt] = 0
+        scratch[idAt + 1] = 1 // each receiver gets one of its own
+      }
+      copyBytes(from.source, payloadAt, payloadEnd, scratch, idAt + idBytes)
+      this.add(idAt + idBytes + payloadEnd - payloadAt, idAt)
+    }
+  }
+
+  #room(bytes: number): Buffer {
+    if (bytes > LARGEST_SCRATCH) return Buffer.allocUnsafeSlow(bytes)
+    if (this.#scratch === null || this.#scratch.length < bytes) {
+      const size = Math.min(Math.max(bytes * 2, SMALL), LARGEST_SCRATCH)
+      this.#scratch = Buffer.allocUnsafeSlow(size)
+    }
+    return this.#scratch
   }
 
   /** Adds the packet that lies from the end of the run to `end`. */

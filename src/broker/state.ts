@@ -1,6 +1,8 @@
+import type { Principal } from '../auth/index.ts'
 import { RuleTable } from '../router/index.ts'
 import { ChunkPool } from './chunk-pool.ts'
 import { Counters } from './counters.ts'
+import type { Latency } from './latency.ts'
 import type { Message } from './message.ts'
 import { ReadBuffer } from './read-buffer.ts'
 import type { Session } from './session.ts'
@@ -29,6 +31,10 @@ export class HubState {
   readonly counters = new Counters()
   readonly pool = new ChunkPool()
   rules = RuleTable.EMPTY
+  /** Whose permissions rules are subject to, by name. */
+  spokesmen: ReadonlyMap<string, Principal> = new Map()
+  /** How long messages take; null: nobody wants to know. */
+  latency: Latency | null = null
   /** Raised by whatever makes a cached Route wrong: a subscription, a session that ends, a permission. */
   epoch = 0
   /** Milliseconds of a monotonic clock, refreshed with every chunk that is read and by the sweep: free to read. */
@@ -83,6 +89,7 @@ export class HubState {
     for (let i = 0; i < items.length; i++) flush(items[i] as Flushable)
     items.length = 0
     this.#spare = items
+    if (this.latency !== null) this.latency.written(performance.now())
   }
 }
 

@@ -39,6 +39,12 @@ export class Rule {
     return Math.min(published, source.qos, target.qos)
   }
 
+  /** Whether its copy is retained, of a message that came with this RETAIN flag. */
+  retains(retain: boolean): boolean {
+    const { retain: wanted } = this.config.target
+    return wanted === 'set' || (wanted === 'keep' && retain)
+  }
+
   drop(count: number, why: string): void {
     this.dropped += count
     this.lastError = why

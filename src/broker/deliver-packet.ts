@@ -1,0 +1,49 @@
+import type { AedesPublishPacket } from 'aedes'
+import { copyOf, messageOf, payloadOf } from './aedes-packets.ts'
+import type { Client } from './client.ts'
+import { ask } from './hooks.ts'
+import type { Hub } from './hub.ts'
+import { notStored, REFUSED } from './store/index.ts'
+import { forgetWill } from './wills.ts'
+
+/** What goes with a message: a receipt, by packet identifier, stored in one step with it; that it is the Will of a client. */
+export interface Along {
+  readonly receiptId?: number
+  readonly willOf?: string
+  /** How often rules have forwarded it. */
+  readonly hops?: number
+}
+
+/** Delivers to sessions and has rules forward it, then waits for the functions that subscribed and for the store. */
+export async function deliverPacket(
+  hub: Hub,
+  packet: AedesPublishPacket,
+  client: Client | null,
+  along: Along,
+): Promise<void> {
+  const { receiptId = 0, willOf, hops = 0 } = along
+  const { store } = hub.state
+  const { qos, retain } = packet
+  const route = hub.routes.of(packet.topic)
+  const voice = client?.voice ?? (willOf === undefined ? null : { clientId: willOf, username: '', principal: '' })
+  const payload = payloadOf(packet)
+  const mustRetain = retain && hub.link === null
+  // A copy is taken on with the original.
+  if (hops === 0 && !hub.dispatch.takes(route, payload.length, qos, mustRetain, voice))
+    throw notStored(store?.blocked ?? 'a queue is full')
+  const seq = hub.isPlugged ? 0 : hub.dispatch.deliver(route, messageOf(packet, false))
+  if (seq === REFUSED) throw notStored(store?.blocked ?? 'a queue is full')
+  if (mustRetain) hub.retained.store(packet.topic, payload, qos)
+  const log = receiptId > 0 && client !== null ? client.log : null
+  if (log !== null) store?.saveReceipt(log, receiptId)
+  if (willOf !== undefined) forgetWill(hub, willOf)
+  // Before anything is waited for: what is stored of the copies is in one batch with the original.
+  const waits = hub.dispatch
+    .copies(route, qos, retain, voice, hops)
+    .map(copy => hub.forwardPublish(copyOf(packet, copy, hub), client, { hops: hops + 1 }))
+  if (hub.isPlugged) waits.push(ask(done => hub.emitter.emit(packet, done)))
+  for (const each of hub.isPlugged ? [] : route.locals)
+    waits.push(new Promise<void>(resolve => each.deliver(packet, resolve)))
+  if (waits.length > 0) await Promise.all(waits)
+  if (store !== null && qos > 0 && (seq > 0 || mustRetain || log !== null)) await store.commit.committed()
+}

@@ -1,0 +1,44 @@
+/** Upper ends of the buckets, in seconds; above the last comes one without end. */
+const BOUNDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
+
+/**
+ * How long messages take from the moment their bytes were read until they were handed to the kernel for their receivers, as
+ * a histogram. Messages that wait in a queue, for room or for the disk, are not in it. It costs two numbers a chunk and
+ * a look at the clock a turn.
+ */
+export class Latency {
+  readonly bounds: readonly number[] = BOUNDS
+  /** Messages in each bucket, not added up. */
+  readonly counts = new Float64Array(BOUNDS.length + 1)
+  /** Seconds. */
+  sum = 0
+  #readAt: number[] = []
+  #messages: number[] = []
+
+  /** Messages that came with a chunk read at this time (milliseconds) were put into outputs. */
+  delivered(readAt: number, messages: number): void {
+    if (messages <= 0) return
+    const last = this.#readAt.length - 1
+    if (last >= 0 && this.#readAt[last] === readAt) {
+      this.#messages[last] = (this.#messages[last] as number) + messages
+      return
+    }
+    this.#readAt.push(readAt)
+    this.#messages.push(messages)
+  }
+
+  /** All outputs were written. */
+  written(now: number): void {
+    const readAt = this.#readAt
+    for (let i = 0; i < readAt.length; i++) {
+      const seconds = (now - (readAt[i] as number)) / 1000
+      const messages = this.#messages[i] as number
+      let bucket = 0
+      while (bucket < BOUNDS.length && seconds > (BOUNDS[bucket] as number)) bucket++
+      this.counts[bucket] = (this.counts[bucket] as number) + messages
+      this.sum += seconds * messages
+    }
+    readAt.length = 0
+    this.#messages.length = 0
+  }
+}
