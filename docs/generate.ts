@@ -26,8 +26,8 @@ This page and [hub.schema.json](hub.schema.json), which editors can check a file
   What is put in is never read as YAML. A variable that is not set and has no default is an error. \`$\${\` is a literal \`\${\`.
 - **Paths** start from the working directory of the hub.
 - A key that is not known is a warning, and under \`openedge check\` an error. A key that occurs twice is an error.
-- **Reload** says whether a changed value will not need a restart (\`hot\`) once the hub reloads its configuration. This
-  version reads it at the start only.
+- **Reload** says whether a running hub takes a changed value over when it reloads the file (\`hot\`: SIGHUP, or
+  \`openedge hub reload\`), or has to be started again (\`restart\`). A file with an error in it changes nothing.
 `
 
 interface Row {

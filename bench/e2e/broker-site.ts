@@ -127,7 +127,8 @@ export class BrokerSite {
   }
 }
 
-async function freePort(): Promise<number> {
+/** A port of loopback that nobody listens on. */
+export async function freePort(): Promise<number> {
   const server = net.createServer().listen(0, HOST)
   await once(server, 'listening')
   const { port } = server.address() as net.AddressInfo

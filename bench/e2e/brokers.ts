@@ -67,7 +67,7 @@ export const recipes: Readonly<Record<BrokerName, Recipe>> = {
         '    password: bench',
         '    permissions:',
         "      - { action: pub, permit: [ 'bench/#', 'dev/#', 'retained/#' ] }",
-        "      - { action: sub, permit: [ 'bench/#', 'dev/#', 'retained/#' ] }",
+        "      - { action: sub, permit: [ 'bench/#', 'copy/#', 'dev/#', 'retained/#' ] }",
         ...hub,
       ]
       const file = join(directory, 'service.yml')

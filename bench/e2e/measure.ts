@@ -65,7 +65,8 @@ async function measureAt(site: BrokerSite, { work }: Scenario): Promise<Result> 
   }
 }
 
-async function generate(job: Job): Promise<Result> {
+/** Runs the generator. Rejects when it could not measure; faults are in the result. */
+export async function generate(job: Job): Promise<Result> {
   const command = pinned('generator', [process.execPath, '--import', 'tsx', GENERATOR, JSON.stringify(job)])
   const [file, ...args] = command as [string, ...string[]]
   const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: TIMEOUT_MS, killSignal: 'SIGKILL' })
@@ -75,7 +76,8 @@ async function generate(job: Job): Promise<Result> {
   return JSON.parse(stdout) as Result
 }
 
-function faultOf(result: Result): string | null {
+/** What a result counts for nothing for, null when it is sound. */
+export function faultOf(result: Result): string | null {
   if (result.kind !== 'load') return null
   const counts = Object.entries(result.faults).filter(([, count]) => count > 0)
   if (counts.length === 0) return null

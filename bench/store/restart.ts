@@ -124,7 +124,7 @@ async function fill(
 }
 
 /** Knocks until the broker lets somebody in. */
-async function untilConnack(broker: BrokerProcess, limitMs: number): Promise<void> {
+export async function untilConnack(broker: BrokerProcess, limitMs: number): Promise<void> {
   const space = new ReadSpace()
   const end = performance.now() + limitMs
   while (performance.now() < end) {

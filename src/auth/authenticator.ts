@@ -6,6 +6,8 @@ import { HashedPassword, isHash, type PasswordCheck, PlainPassword } from './pas
 import { Principal } from './principal.ts'
 import { ScryptPool, TooManyWaiting } from './scrypt-pool.ts'
 
+const ANONYMOUS = 'anonymous'
+
 /** What a client shows when it connects. */
 export interface Credentials {
   readonly username: string | undefined
@@ -30,6 +32,18 @@ export interface AuthenticatorOptions {
   readonly checksAtOnce?: number
   /** Hashed passwords that may wait for their turn; beyond that clients are refused with return code 3. Default 64. */
   readonly maxWaitingChecks?: number
+  /**
+   * The one that this takes the place of: principals that are as they were stay the same objects, and password checks
+   * go on within the same limits.
+   */
+  readonly previous?: Authenticator
+}
+
+/** Somebody who is connected: what is looked at again when the configuration changes. */
+export interface Connected {
+  readonly principal: Principal
+  readonly username: string | undefined
+  readonly certificate: PeerIdentity | null
 }
 
 /** A principal with a password. */
@@ -47,13 +61,20 @@ export class Authenticator {
   readonly #identity: AuthenticatorConfig['certificate']['identity']
   /** Password checks that cost what real ones cost and never succeed; see `#decoyFor`. */
   readonly #decoys: readonly PasswordCheck[]
-  readonly #decoyKey = randomBytes(32)
+  readonly #decoyKey: Buffer
+  readonly #pool: ScryptPool
 
-  private constructor(config: AuthenticatorConfig, pool: ScryptPool) {
+  private constructor(config: AuthenticatorConfig, options: AuthenticatorOptions) {
+    const { previous, checksAtOnce = 2, maxWaitingChecks = 64 } = options
     this.#identity = config.certificate.identity
-    for (const principal of config.principals) this.#add(principal, pool)
+    this.#pool = previous === undefined ? new ScryptPool(checksAtOnce, maxWaitingChecks) : previous.#pool
+    // With another key unknown names would take another time than before, and real ones would not.
+    this.#decoyKey = previous === undefined ? randomBytes(32) : previous.#decoyKey
+    for (const principal of config.principals) this.#add(principal, previous)
     this.#anonymous =
-      config.anonymous === null ? null : principalOf('anonymous', 'anonymous', config.anonymous.permissions)
+      config.anonymous === null
+        ? null
+        : sameOr(previous, principalOf(ANONYMOUS, 'anonymous', config.anonymous.permissions))
     const decoys = [...this.#accounts.values()].map(account => account.password)
     this.#decoys = decoys.length > 0 ? decoys : [new PlainPassword(randomBytes(32))]
   }
@@ -62,7 +83,49 @@ export class Authenticator {
    * Throws `ERR_AUTH_BAD_HASH`, `ERR_AUTH_BAD_PERMIT` or `ERR_AUTH_DUPLICATE_PRINCIPAL`, naming the principal.
    */
   static create(config: AuthenticatorConfig, options: AuthenticatorOptions = {}): Authenticator {
-    return new Authenticator(config, new ScryptPool(options.checksAtOnce ?? 2, options.maxWaitingChecks ?? 64))
+    return new Authenticator(config, options)
+  }
+
+  /** Everybody by name; the anonymous principal too, where no other has its name. */
+  get principals(): ReadonlyMap<string, Principal> {
+    return new Map(this.#everybody().map(each => [each.name, each]))
+  }
+
+  /** Has the very principals of another one: whatever was found out about them still holds. */
+  hasThoseOf(other: Authenticator): boolean {
+    const [own, others] = [this.#everybody(), other.#everybody()]
+    return own.length === others.length && own.every(each => other.current(each) === each)
+  }
+
+  #everybody(): Principal[] {
+    const accounts = [...this.#accounts.values()].map(account => account.principal)
+    return [...(this.#anonymous === null ? [] : [this.#anonymous]), ...accounts, ...this.#certified.values()]
+  }
+
+  /** All who may be meant by a name alone: an account and the anonymous principal may have the same. */
+  named(name: string): Principal[] {
+    const known = this.#accounts.get(name)?.principal ?? this.#certified.get(name)
+    const found = known === undefined ? [] : [known]
+    return name === ANONYMOUS && this.#anonymous !== null ? [...found, this.#anonymous] : found
+  }
+
+  /** The same principal as it is here; null when there is none that is known in the same way. */
+  current(principal: Principal): Principal | null {
+    const { name, source } = principal
+    if (source === 'embedder') return principal
+    if (source === 'password') return this.#accounts.get(name)?.principal ?? null
+    if (source === 'certificate') return this.#certified.get(name) ?? null
+    return this.#anonymous
+  }
+
+  /**
+   * Who somebody who came in earlier is here; null when the same name would not be let in any more in the same way.
+   * The password is not asked for again.
+   */
+  recognize({ principal, username = '', certificate }: Connected): Principal | null {
+    if (principal.source !== 'certificate') return this.current(principal)
+    const found = certificate === null ? undefined : this.#byCertificate(username, certificate)
+    return found?.name === principal.name ? found : null
   }
 
   /**
@@ -113,19 +176,26 @@ export class Authenticator {
     return decoy
   }
 
-  #add(config: PrincipalConfig, pool: ScryptPool): void {
+  #add(config: PrincipalConfig, previous: Authenticator | undefined): void {
     const name = config.username
     if (this.#accounts.has(name) || this.#certified.has(name)) {
       throw new GatewayError('ERR_AUTH_DUPLICATE_PRINCIPAL', `principal ${shown(name)} is configured twice; remove one`)
     }
     if (config.password === '') {
       // An empty name could be claimed by not sending one.
-      if (name !== '') this.#certified.set(name, principalOf(name, 'certificate', config.permissions))
+      const principal = principalOf(name, 'certificate', config.permissions)
+      if (name !== '') this.#certified.set(name, sameOr(previous, principal))
       return
     }
-    const principal = principalOf(name, 'password', config.permissions)
-    this.#accounts.set(name, { principal, password: passwordOf(config, pool) })
+    const principal = sameOr(previous, principalOf(name, 'password', config.permissions))
+    this.#accounts.set(name, { principal, password: passwordOf(config, this.#pool) })
   }
+}
+
+/** The object that is there already, when nothing about it has changed. */
+function sameOr(previous: Authenticator | undefined, principal: Principal): Principal {
+  const before = previous?.current(principal) ?? null
+  return before?.isLike(principal) === true ? before : principal
 }
 
 function principalOf(

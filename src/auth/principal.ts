@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { PermissionConfig } from '../config/index.ts'
 import { PermitTree } from './acl.ts'
 
@@ -11,24 +12,38 @@ export class Principal {
   /** Null permits everything. */
   readonly #publish: PermitTree | null
   readonly #subscribe: PermitTree | null
+  /** All that it was made from, in one text. */
+  readonly #likeness: string
 
-  private constructor(name: string, source: PrincipalSource, publish: PermitTree | null, subscribe: PermitTree | null) {
+  private constructor(
+    name: string,
+    source: PrincipalSource,
+    publish: PermitTree | null,
+    subscribe: PermitTree | null,
+    likeness: string,
+  ) {
     this.name = name
     this.source = source
     this.#publish = publish
     this.#subscribe = subscribe
+    this.#likeness = likeness
   }
 
   /** Permissions of the same action add up. Throws `ERR_AUTH_BAD_PERMIT` when a permit is not a topic filter. */
   static create(name: string, source: PrincipalSource, permissions: readonly PermissionConfig[]): Principal {
-    const permitted = (action: PermissionConfig['action']): PermitTree =>
-      PermitTree.compile(permissions.filter(each => each.action === action).flatMap(each => each.permit))
-    return new Principal(name, source, permitted('pub'), permitted('sub'))
+    const [publish, subscribe] = [permitted(permissions, 'pub'), permitted(permissions, 'sub')]
+    const trees = [PermitTree.compile(publish), PermitTree.compile(subscribe)] as const
+    return new Principal(name, source, ...trees, likenessOf(name, source, publish, subscribe))
   }
 
   /** For embedders without configuration: may do everything, also below `$`. */
   static allowAll(name: string): Principal {
-    return new Principal(name, 'embedder', null, null)
+    return new Principal(name, 'embedder', null, null, '')
+  }
+
+  /** The same somebody, known in the same way, with the same permissions. */
+  isLike(other: Principal): boolean {
+    return this.#likeness === other.#likeness
   }
 
   /** `topic` is a valid topic name. Whether the hub takes messages below `$` at all is not decided here. */
@@ -40,4 +55,14 @@ export class Principal {
   maySubscribe(filter: string): boolean {
     return this.#subscribe === null || this.#subscribe.allowsFilter(filter)
   }
+}
+
+/** Each topic filter once, whatever the order and the blocks they were written in. */
+function permitted(permissions: readonly PermissionConfig[], action: PermissionConfig['action']): string[] {
+  const filters = permissions.filter(each => each.action === action).flatMap(each => each.permit)
+  return [...new Set(filters)].sort()
+}
+
+function likenessOf(...parts: (string | string[])[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('base64')
 }

@@ -5,6 +5,7 @@ import { publishWill } from './wills.ts'
 /** After a connection ended: its session, its Will, and who is told. */
 export function endClient(hub: Hub, client: Client, reason: string): void {
   const { session, id } = client
+  const leavesWill = client.will !== null && session !== null && !client.disconnected
   if (client.will !== null) void publishWill(hub, client)
   let ended: string[] = []
   const isHolder = id !== null && hub.clients[id] === client
@@ -19,8 +20,8 @@ export function endClient(hub: Hub, client: Client, reason: string): void {
   if (isHolder) delete hub.clients[id]
   if (!client.isRegistered) return
   ;(hub as { connectedClients: number }).connectedClients--
+  hub.clientLog.disconnected(client, reason, leavesWill)
   hub.emit('clientDisconnect', client)
   hub.announce('disconnect/clients', () => id as string)
   if (ended.length > 0) hub.announceUnsubscribe(client, ended)
-  hub.log.info({ clientId: id, reason }, 'client.disconnected')
 }

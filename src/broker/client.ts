@@ -10,7 +10,7 @@ import { reportClientError } from './client-log.ts'
 import { Connection } from './connection.ts'
 import { decode } from './decode.ts'
 import { acknowledge } from './dispatch.ts'
-import type { Voice } from './forwards.ts'
+import { type Voice, voiceOf } from './forwards.ts'
 import { handleAcknowledgement } from './handlers/acknowledgements.ts'
 import { handlePacket } from './handlers/index.ts'
 import { handleHookedPublish } from './handlers/publish.ts'
@@ -152,7 +152,7 @@ export class Client extends Connection {
     const hub = this.hub
     this.output.control(Buffer.from([0x20, 2, present ? 1 : 0, 0])) // [MQTT-3.2.0-1]
     this.markDirty()
-    this.voice = voiceOf(this)
+    this.voice = voiceOf(this.id as string, this.username, this.principal)
     this.connected = true
     this.connectedAt = Date.now()
     this.state.tick()
@@ -164,6 +164,13 @@ export class Client extends Connection {
     this.connecting = false
     hub.emit('clientReady', this)
     this.emit('connected')
+  }
+
+  /** The settings have changed. */
+  obeySettings(): void {
+    if (!this.connected) return // they are read when it has connected
+    this.acceptPackets()
+    this.session?.pump()
   }
 
   /** Stops reading until the promise is settled; its failure ends the connection. Returns false for the reader. */
@@ -382,12 +389,6 @@ export class Client extends Connection {
 
 function onClientError(this: Client, error: Error): void {
   this.reportAndClose(error)
-}
-
-function voiceOf({ id, username = '', principal }: Client): Voice {
-  const { name, source } = principal
-  const known = source === 'embedder' ? username : source === 'anonymous' ? '' : name
-  return { clientId: id as string, username: known, principal: name }
 }
 
 function filterOf(each: string | Subscription): string {

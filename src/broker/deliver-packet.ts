@@ -29,7 +29,7 @@ export async function deliverPacket(
   const payload = payloadOf(packet)
   const mustRetain = retain && hub.link === null
   // A copy is taken on with the original.
-  if (hops === 0 && !hub.dispatch.takes(route, payload.length, qos, mustRetain, voice))
+  if (hops === 0 && !hub.dispatch.takes(route, 2 + route.bytes.length + payload.length, qos, mustRetain, voice))
     throw notStored(store?.blocked ?? 'a queue is full')
   const seq = hub.isPlugged ? 0 : hub.dispatch.deliver(route, messageOf(packet, false))
   if (seq === REFUSED) throw notStored(store?.blocked ?? 'a queue is full')

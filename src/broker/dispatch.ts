@@ -158,7 +158,7 @@ export class Dispatch {
     }
     const before = counters.messagesSent
     let isStored = this.#delivery.run(route, run) > 0
-    if (route.rules.length > 0 && this.#forwarding.run(route, run, voice)) isStored = true
+    if (route.rules.length > 0 && this.#forwarding.run(route, run, false, voice)) isStored = true
     if (latency !== null) latency.delivered(now, counters.messagesSent - before)
     if (run.qos > 0) this.#acknowledge(run, isStored)
   }

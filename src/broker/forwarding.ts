@@ -5,12 +5,21 @@ import type { Message } from './message.ts'
 import type { RetainedStore } from './retained.ts'
 import type { Route, RouteCache } from './route.ts'
 import { Run } from './run.ts'
+import type { Session } from './session.ts'
 import type { HubState } from './state.ts'
 
 /** A message that was forwarded so often goes in a circle that no check has seen. */
 const MAX_HOPS = 16
 const OVER_LIMIT = 'more messages than its limit'
 const TOO_MANY_HOPS = `forwarded ${MAX_HOPS} times already: the rules go in a circle`
+
+/** What the queue of a session is to take of some messages. */
+interface Demand {
+  /** Of each message. */
+  copies: number
+  /** Of all of them. */
+  bytes: number
+}
 
 /** What a rule makes of a message: to be published by whoever asks. */
 export interface ForwardedCopy {
@@ -45,37 +54,53 @@ export class Forwarding {
   }
 
   /**
-   * How many of so many messages there is room for, wherever rules forward them to: a message is taken on with all its
-   * copies or not at all.
+   * How many of so many messages, of `size` bytes together, there is room for, wherever rules forward them to: a message is
+   * taken on with all its copies or not at all.
    */
-  roomFor(
+  roomFor(route: Route, count: number, size: number, qos: number, retain: boolean, voice: Voice | null): number {
+    const demands = new Map<Session, Demand>()
+    if (!this.#demand(demands, route, count, size, qos, retain, voice, 0)) return 0
+    let room = count
+    for (const [session, { copies, bytes }] of demands)
+      room = Math.min(room, Math.floor(session.roomFor(count * copies, bytes) / copies))
+    return room
+  }
+
+  /** Adds up what each queue is to take. False when something can't be stored at all. */
+  #demand(
+    demands: Map<Session, Demand>,
     route: Route,
     count: number,
     size: number,
     qos: number,
     retain: boolean,
     voice: Voice | null,
-    hops = 0,
-  ): number {
+    hops: number,
+  ): boolean {
+    if (qos === 0) return true
     const { settings, store } = this.#state
-    if (qos === 0) return count
     this.#delivery.fresh(route)
-    if (store !== null && store.blocked !== null && (route.kept > 0 || retain)) return 0
-    let room = count
-    if (settings.overflow === 'reject-publish')
-      for (const session of route.sessions) room = Math.min(room, session.roomFor(count, size))
-    const forwards = hops < MAX_HOPS ? this.#routes.forwardsOf(route, voice) : null
-    if (forwards === null) return room
-    for (const { route: next, rules } of forwards.copies) {
-      const rule = rules[0] as Rule
-      const left = this.roomFor(next, count, size, rule.qosFor(qos), rule.retains(retain), voice, hops + 1)
-      room = Math.min(room, left)
+    if (store !== null && store.blocked !== null && (route.kept > 0 || retain)) return false
+    for (const [i, session] of settings.overflow === 'reject-publish' ? route.sessions.entries() : []) {
+      if (route.qos[i] === 0 && session.receiver !== null && session.queued === 0) continue // it has it with QoS 0, or not at all
+      const demand = demands.get(session)
+      if (demand === undefined) demands.set(session, { copies: 1, bytes: size })
+      else {
+        demand.copies++
+        demand.bytes += size
+      }
     }
-    return room
+    const forwards = hops < MAX_HOPS ? this.#routes.forwardsOf(route, voice) : null
+    return (forwards?.copies ?? []).every(({ route: next, rules }) => {
+      const rule = rules[0] as Rule
+      const sizeThere = size + count * (next.bytes.length - route.bytes.length)
+      const retains = rule.retains(retain)
+      return this.#demand(demands, next, count, sizeThere, rule.qosFor(qos), retains, voice, hops + 1)
+    })
   }
 
   /** Forwards a run. Returns whether any of it is on its way to the log. */
-  run(route: Route, run: Run, voice: Voice | null, hops = 0): boolean {
+  run(route: Route, run: Run, retain: boolean, voice: Voice | null, hops = 0): boolean {
     const forwards = this.#routes.forwardsOf(this.#delivery.fresh(route), voice)
     if (forwards === null) return false
     this.#note(forwards, run.count)
@@ -86,7 +111,12 @@ export class Forwarding {
       for (let i = 0; i < copy.rules.length && taken < run.count; i++) {
         const rule = copy.rules[i] as Rule
         const count = this.#admitted(rule, run.count - taken, hops)
-        if (count > 0 && this.#runCopy(copy.route, rule, run, taken, count, voice, hops + 1)) isStored = true
+        const isRetained = rule.retains(retain)
+        if (count > 0 && this.#isNoticed(copy.route, isRetained)) {
+          const rewritten = (this.#runs[hops] ??= new Run())
+          rewritten.rewrite(run, copy.route.bytes, rule.qosFor(run.qos), taken, count)
+          if (this.#runCopy(copy.route, rewritten, isRetained, voice, hops + 1)) isStored = true
+        }
         taken += count
       }
       this.#state.counters.forwardsDropped += run.count - taken
@@ -94,27 +124,20 @@ export class Forwarding {
     return isStored
   }
 
-  #runCopy(
-    route: Route,
-    rule: Rule,
-    from: Run,
-    first: number,
-    count: number,
-    voice: Voice | null,
-    hops: number,
-  ): boolean {
+  /** Somebody hears it, forwards it, or will find it. */
+  #isNoticed(route: Route, isRetained: boolean): boolean {
     const { sessions, rules } = this.#delivery.fresh(route)
-    const retain = rule.retains(false)
-    if (sessions.length === 0 && rules.length === 0 && !retain) return false
-    const run = (this.#runs[hops] ??= new Run())
-    run.rewrite(from, route.bytes, rule.qosFor(from.qos), first, count)
+    return isRetained || sessions.length > 0 || rules.length > 0
+  }
+
+  #runCopy(route: Route, run: Run, retain: boolean, voice: Voice | null, hops: number): boolean {
     try {
       let isStored = this.#delivery.run(route, run) > 0
       if (retain) {
         this.#retained.store(route.topic, run.message(run.count - 1).payload, run.qos)
         isStored ||= run.qos > 0 && this.#state.store !== null
       }
-      return this.run(route, run, voice, hops) || isStored
+      return this.run(route, run, retain, voice, hops) || isStored
     } finally {
       run.reset()
     }

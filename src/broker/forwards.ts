@@ -8,6 +8,12 @@ export interface Voice extends TopicContext {
   readonly principal: string
 }
 
+/** A principal without configuration has no name of its own: then it is who the client says it is. */
+export function voiceOf(clientId: string, username: string | undefined, { name, source }: Principal): Voice {
+  const known = source === 'embedder' ? (username ?? '') : source === 'anonymous' ? '' : name
+  return { clientId, username: known, principal: name }
+}
+
 /** One copy of a message: where it goes, and the rules that want it there, the one that decides first. */
 export interface Copy {
   readonly route: Route

@@ -1,16 +1,10 @@
 import { GatewayError } from '../common/index.ts'
 import type { Hub } from './hub.ts'
 import type { Message } from './message.ts'
-import type { Settings } from './settings.ts'
 import { Database, recover, Store, type StoreOptions } from './store/index.ts'
 import { publishHeldWills } from './wills.ts'
 
-const SWEEP_FROM_MS = 20
-const SWEEP_UP_TO_MS = 250
-const SPACE_EVERY_MS = 1000
 const DEFAULT_RESERVE = 16_777_216
-/** Expiry is looked at as often as retention, but not so rarely that a short one is late. */
-const EXPIRY_UP_TO_MS = 60_000
 
 /**
  * Opens the store of a hub and brings back what it held: sessions with their subscriptions, retained messages. Returns
@@ -48,42 +42,6 @@ export async function openStore(hub: Hub, options: StoreOptions, isPlugged: bool
     throw error
   }
   return wills
-}
-
-/** How often time limits are looked at: a fifth of the shortest, within bounds. Milliseconds. */
-export function sweepInterval({ connectTimeoutMs, retryIntervalMs, drainTimeoutMs }: Settings): number {
-  const shortest = Math.min(connectTimeoutMs, retryIntervalMs, drainTimeoutMs || connectTimeoutMs)
-  return Math.min(Math.max(shortest / 5, SWEEP_FROM_MS), SWEEP_UP_TO_MS)
-}
-
-/** What is looked at from time to time. The caller ends the timers. */
-export function startUpkeep(hub: Hub): NodeJS.Timeout[] {
-  const { store, settings } = hub.state
-  hub.state.onOverflow = clientId => hub.log.warn({ clientId, policy: settings.overflow }, 'queue.full')
-  const timers: NodeJS.Timeout[] = []
-  if (settings.sessionExpiryMs !== null) {
-    const every = Math.min(Math.max(settings.sessionExpiryMs / 5, 100), EXPIRY_UP_TO_MS)
-    timers.push(setInterval(() => expireSessions(hub), every))
-  }
-  if (store !== null) {
-    store.cleanUp(Date.now())
-    timers.push(
-      setInterval(() => store.cleanUp(Date.now()), settings.cleanupIntervalMs),
-      setInterval(() => store.checkSpace(), SPACE_EVERY_MS),
-    )
-  }
-  return timers
-}
-
-/** Forgets kept sessions whose clients have been away for longer than session.expiry. */
-function expireSessions(hub: Hub): void {
-  const { sessionExpiryMs } = hub.state.settings
-  if (sessionExpiryMs === null) return
-  for (const session of hub.sessions.leftBefore(Date.now() - sessionExpiryMs)) {
-    hub.log.info({ clientId: session.clientId }, 'session.expired')
-    hub.state.counters.sessionsExpired++
-    hub.sessions.drop(session)
-  }
 }
 
 /**

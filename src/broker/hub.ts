@@ -10,7 +10,7 @@ import {
 } from 'aedes'
 import { Principal } from '../auth/index.ts'
 import { GatewayError, type Logger, silentLogger } from '../common/index.ts'
-import type { RuleConfig } from '../config/index.ts'
+import type { HubConfig, RuleConfig } from '../config/index.ts'
 import { RuleTable } from '../router/index.ts'
 import { messageOf, numbered } from './aedes-packets.ts'
 import { type Done, settle } from './callbacks.ts'
@@ -22,7 +22,7 @@ import { Dispatch } from './dispatch.ts'
 import { Doorkeeper } from './doorkeeper.ts'
 import { ask } from './hooks.ts'
 import { type HubOptions, resolveSettings } from './hub-options.ts'
-import { openStore, startUpkeep, sweepInterval } from './hub-store.ts'
+import { openStore } from './hub-store.ts'
 import { type Deliver, LocalSubscriptions } from './local-subscriptions.ts'
 import { hearOtherHubs } from './other-hubs.ts'
 import type { Emitter, Persistence } from './persistence.ts'
@@ -30,10 +30,10 @@ import { type PersistenceLink, plugPersistence } from './persistence-link.ts'
 import { RetainedStore } from './retained.ts'
 import { RouteCache } from './route.ts'
 import { SessionRegistry } from './session-registry.ts'
-import { type AccessConfig, spokesmenOf } from './spokesmen.ts'
 import { HubState } from './state.ts'
 import { peerOf } from './stream-peer.ts'
 import type { Peer } from './transport.ts'
+import { Upkeep } from './upkeep.ts'
 import { publishOrphanedWills, publishStoredWills, publishWill } from './wills.ts'
 
 /** While the hub stops. Milliseconds. */
@@ -80,6 +80,7 @@ export class Hub extends Aedes {
   readonly #defaults: Pick<Hub, 'authorizePublish' | 'published'> & { authorizeForward: unknown }
   /** An emitter is plugged in: messages go by way of it. */
   readonly isPlugged: boolean
+  readonly #upkeep: Upkeep
   #timers: NodeJS.Timeout[] = []
   #whenEmpty: (() => void) | null = null
 
@@ -89,11 +90,13 @@ export class Hub extends Aedes {
     this.#options = options
     this.log = options.log ?? silentLogger
     this.state = new HubState(resolveSettings(options))
-    if (options.config !== undefined) this.useRules(options.config.subscriptions)
     this.retained = new RetainedStore(this.state)
     this.sessions = new SessionRegistry(this.state)
     this.clientLog = new ClientLog(this.log, this.state)
+    this.#upkeep = new Upkeep(this, () => this.#sweep())
     this.door = new Doorkeeper(options.config)
+    this.state.spokesmen = this.door.principals
+    if (options.config !== undefined) this.useRules(options.config.subscriptions)
     this.#locals = new LocalSubscriptions(this.state)
     this.routes = new RouteCache(this.state, this.sessions.tree, this.#locals.tree)
     this.dispatch = new Dispatch(this.state, this.routes, this.retained)
@@ -135,9 +138,9 @@ export class Hub extends Aedes {
         done()
       })
     }
-    const sweep = setInterval(() => this.#sweep(), sweepInterval(this.state.settings))
+    this.#upkeep.start()
     const beat = setInterval(() => this.announce('heartbeat', () => this.id), heartbeatInterval)
-    this.#timers = [sweep, beat, ...startUpkeep(this)]
+    this.#timers = [beat]
     if (this.link !== null) {
       const orphaned = setInterval(() => void publishOrphanedWills(this, heartbeatInterval), heartbeatInterval * 4)
       this.#timers.push(orphaned)
@@ -341,11 +344,15 @@ export class Hub extends Aedes {
     for (const client of this.connectionSet) client.route = null
   }
 
+  /** Obeys the limits of another configuration from now on, below the settings its program asked for. */
+  useSettings(config: HubConfig): void {
+    this.state.settings = resolveSettings({ ...this.#options, config })
+    this.#upkeep.start()
+  }
+
   /** The rules from now on; those that were there before go on counting. */
-  useRules(configs: readonly RuleConfig[], access: AccessConfig | undefined = this.#options.config): void {
-    const { state } = this
-    state.rules = new RuleTable(configs, state.rules)
-    state.spokesmen = spokesmenOf(configs, access)
+  useRules(configs: readonly RuleConfig[]): void {
+    this.state.rules = new RuleTable(configs, this.state.rules)
     this.state.epoch++
   }
 
@@ -380,6 +387,7 @@ export class Hub extends Aedes {
 
   #stop(): void {
     ;(this as { closed: boolean }).closed = true
+    this.#upkeep.stop()
     for (const timer of this.#timers) clearInterval(timer)
   }
 }

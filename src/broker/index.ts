@@ -1,5 +1,25 @@
+export {
+  type ClientCount,
+  type ControlOptions,
+  type ControlPlace,
+  ControlServer,
+  controlSocketPath,
+  folderProblem,
+  type ReloadAnswer,
+  type TopAnswer,
+  type TopicCount,
+} from './control/index.ts'
 export { Hub } from './hub.ts'
 export type { HubOptions } from './hub-options.ts'
+export {
+  type HubSnapshot,
+  openedgeReport,
+  type RuleReport,
+  type SessionDetail,
+  type SlowConsumer,
+  sessionDetail,
+  snapshotOf,
+} from './report/index.ts'
 export { createHub, HubService, startHub } from './service.ts'
 export {
   type ClientLoss,

@@ -23,7 +23,7 @@ export const LAST_PLACES = 65_534
  *                  ^ head            ^ tail - 1
  */
 export class Inflight {
-  readonly #limit: number
+  #limit: number
   #messages: (Message | null)[] = []
   #states = new Uint8Array(0)
   #sentAt = new Float64Array(0)
@@ -33,6 +33,11 @@ export class Inflight {
 
   /** `limit`: most places in the window, 1 to 65,534. */
   constructor(limit: number) {
+    this.#limit = Math.min(limit, LAST_PLACES)
+  }
+
+  /** The window has another size from now on; what is in it stays. */
+  resize(limit: number): void {
     this.#limit = Math.min(limit, LAST_PLACES)
   }
 

@@ -123,6 +123,11 @@ export abstract class KeptState {
     return this.window().restore(packetId, state, message, this.state.now, limit)
   }
 
+  /** The settings have changed. */
+  resizeWindow(): void {
+    this.inflight?.resize(this.state.settings.window)
+  }
+
   /** Forgets all messages on their way to the client. */
   empty(): void {
     this.inflight = null

@@ -89,6 +89,16 @@ export class MessageQueue {
     return null
   }
 
+  /** Takes out what is unwanted. */
+  forget(isUnwanted: (message: Message) => boolean): void {
+    for (let i = 0; i < this.#places; i++) {
+      const slot = (this.#head + i) & this.#mask
+      const message = this.#messages[slot] as Message | null
+      if (message !== null && isUnwanted(message)) this.#take(slot, message)
+    }
+    this.#skip()
+  }
+
   /** Moves all messages out of memory that they share with others than their run. */
   settle(): void {
     for (let i = 0; i < this.#places; i++) this.#messages[(this.#head + i) & this.#mask]?.settle()

@@ -17,6 +17,11 @@ export class SessionRegistry {
     return this.#sessions.size
   }
 
+  /** All of them, connected or kept. */
+  all(): Session[] {
+    return [...this.#sessions.values()]
+  }
+
   /** Kept sessions whose clients went away before this time, milliseconds since 1970. */
   leftBefore(time: number): Session[] {
     return [...this.#sessions.values()].filter(({ leftAt }) => leftAt > 0 && leftAt < time)

@@ -256,15 +256,7 @@ export class Session extends KeptState {
     }
     this.log?.guard()
     this.inflight?.forget(isUnheard)
-    const queue = this.queue
-    if (queue === null) return
-    this.queue = null
-    for (
-      let qos = queue.peekQos(), message = queue.shift();
-      message !== null;
-      qos = queue.peekQos(), message = queue.shift()
-    )
-      if (!isUnheard(message)) this.#enqueue(message, qos)
+    this.queue?.forget(isUnheard)
   }
 
   /** The packet identifier of a QoS 2 message is stored: now it may be sent. */

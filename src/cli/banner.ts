@@ -39,6 +39,10 @@ Try it, in two other terminals:
 or with MQTT.js (npm install mqtt) over a WebSocket:
   node -e "const c = require('mqtt').connect('${ws}'); c.publish('test/hello', 'hi', () => c.end())"
 
+Watch it:
+  ${program} hub top    what it does, each second
+  mosquitto_sub -h 127.0.0.1 -p ${port} -t '$SYS/#' -v
+
 Secure it, before it listens on a network:
   ${program} passwd alice    hashes a password and prints a principal
   ${program} certs           makes certificates for ssl:// and wss://

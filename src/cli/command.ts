@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import type { Environment } from '../config/index.ts'
 
 /** An option of a command. */
@@ -33,10 +33,25 @@ export interface Arguments {
   readonly positionals: readonly string[]
 }
 
+/** Standard input, which may be a terminal. */
+export interface Keys extends Readable {
+  readonly isTTY?: boolean
+  setRawMode?(isRaw: boolean): unknown
+}
+
+/** Standard output, which may be a terminal. */
+export interface Display extends Writable {
+  readonly isTTY?: boolean
+  readonly columns?: number
+  readonly rows?: number
+}
+
 /** The world around a command. */
 export interface Shell {
   readonly env: Environment
-  readonly stdin: Readable & { readonly isTTY?: boolean }
+  readonly stdin: Keys
+  /** For who draws; lines go by out(). */
+  readonly stdout: Display
   /** How this program was called, to be repeated in examples: `openedge`, or `node dist/cli/main.js`. */
   readonly program: string
   out(line: string): void

@@ -17,6 +17,7 @@ function programName(script: string): string {
 const shell: Shell = {
   env: process.env,
   stdin: process.stdin,
+  stdout: process.stdout,
   program: programName(process.argv[1] ?? ''),
   out: line => process.stdout.write(`${line}\n`),
   err: line => process.stderr.write(`${line}\n`),

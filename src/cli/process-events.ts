@@ -1,6 +1,9 @@
+import { isatty } from 'node:tty'
 import { messageOf } from '../common/index.ts'
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const
+/** Standard input, output and error. */
+const STANDARD = [0, 1, 2]
 
 /** Something was thrown that nobody caught: the state of the program is unknown. */
 class Crash extends Error {
@@ -21,6 +24,9 @@ export class ProcessEvents {
   /** The second signal; rejects with a crash. */
   readonly hurried: Promise<void>
   readonly #close: () => void
+  /** Hears of SIGHUP; null: nobody does yet. */
+  #hangup: (() => void) | null = null
+  #hasHungUp = false
 
   constructor() {
     const controller = new AbortController()
@@ -46,14 +52,30 @@ export class ProcessEvents {
       controller.abort()
       stop(signal)
     }
+    const terminals = STANDARD.filter(isatty)
+    const onHangup = (signal: string): void => {
+      // It also tells that the terminal was closed, where the program would run on unseen. On Windows only that.
+      const isGone = terminals.length > 0 && !terminals.some(isatty)
+      if (isGone || process.platform === 'win32') onSignal(signal)
+      else if (this.#hangup === null) this.#hasHungUp = true
+      else this.#hangup()
+    }
     // Node.js reports rejections that nobody handles here too.
     const onError = (error: unknown, origin: string): void => crash(new Crash(error, origin))
     for (const signal of SIGNALS) process.on(signal, onSignal)
+    process.on('SIGHUP', onHangup)
     process.on('uncaughtException', onError)
     this.#close = () => {
       for (const signal of SIGNALS) process.off(signal, onSignal)
+      process.off('SIGHUP', onHangup)
       process.off('uncaughtException', onError)
     }
+  }
+
+  /** Calls the function at each SIGHUP, one that came before included. */
+  onHangup(listener: () => void): void {
+    this.#hangup = listener
+    if (this.#hasHungUp) listener()
   }
 
   isCrash(thrown: unknown): thrown is Crash {

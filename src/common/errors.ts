@@ -7,6 +7,8 @@ export type ErrorArea =
   | 'LIMIT'
   | 'STORE'
   | 'CERTS'
+  | 'METRICS'
+  | 'CONTROL'
   | 'LIFECYCLE'
   | 'USAGE'
   | 'INTERNAL'

@@ -1,12 +1,11 @@
-import * as v from 'valibot'
-import { startsWithDollar, type TopicLimits, topicFilterProblem, topicNameProblem } from '../common/index.ts'
-import { type ListenAddress, readListenUrl } from './listen-url.ts'
+import { type TopicLimits, topicFilterProblem } from '../common/index.ts'
+import { isLoopback, type ListenAddress, MAX_SOCKET_PATH, readHttpUrl, readListenUrl } from './listen-url.ts'
+import { isRecord, items, shorten, valid, validItems } from './loose.ts'
 import type { Finding } from './problem.ts'
+import { checkRules } from './rule-checks.ts'
 import { type PermissionConfig, type PrincipalConfig, permissionSchema, principalSchema } from './schema/access.ts'
 import { hubEntries } from './schema/hub.ts'
 import { MAX_TOPIC_BYTES, MAX_TOPIC_LEVELS } from './schema/limits.ts'
-import { type RuleConfig, ruleSchema } from './schema/rule.ts'
-import { findCircles } from './topic-rules.ts'
 
 /** What the rules say of a file: errors forbid it, warnings don't. */
 export interface Findings {
@@ -20,9 +19,6 @@ export interface Circumstances {
   readonly isPublicFile: boolean
   isFromEnvironment(path: Finding['path']): boolean
 }
-
-/** More would take longer to search for circles than a start may take. */
-const MAX_RULES = 10_000
 
 type Collect = (finding: Finding) => void
 
@@ -49,8 +45,10 @@ export function checkHubRules(value: unknown, circumstances: Circumstances): Fin
   checkCertificate(file['certificate'], addresses, wrong)
   checkUsernames(file['principals'], wrong)
   checkPermits(file, topicLimits, wrong)
-  checkRules(validItems(ruleSchema, file['subscriptions']), topicLimits, limits?.topicDollar === 'allow', wrong)
+  checkRules(file, { ...topicLimits, isDollarAllowed: limits?.topicDollar === 'allow' }, wrong)
   if (isRecord(file['storage'])) warnOfStorage(file['storage'], circumstances, warn)
+  checkMetrics(file['metrics'], addresses, wrong, warn)
+  checkControl(file['control'], addresses, wrong)
   warnOfAccess({ file, addresses, principals, anonymous, circumstances }, warn)
   return { errors, warnings }
 }
@@ -93,6 +91,49 @@ function checkCertificate(value: unknown, addresses: ReadonlyMap<number, ListenA
   }
 }
 
+function checkMetrics(
+  value: unknown,
+  addresses: ReadonlyMap<number, ListenAddress>,
+  wrong: Collect,
+  warn: Collect,
+): void {
+  const url = valid(hubEntries.metrics, value)?.listen ?? ''
+  if (url === '') return
+  const path = ['metrics', 'listen']
+  const own = readHttpUrl(url)
+  if (typeof own === 'string') {
+    wrong({ path, message: own })
+    return
+  }
+  for (const [i, { scheme, host, port }] of addresses) {
+    if (scheme === 'unix' || port === 0 || port !== own.port) continue
+    const isSame = host.toLowerCase() === own.host.toLowerCase() || EVERY_HOST.has(host) || EVERY_HOST.has(own.host)
+    if (isSame) wrong({ path, message: `is the same address as listen[${i}]` })
+  }
+  if (isLoopback(own.host)) return
+  const message = 'is open to the network, and nobody is asked for a password'
+  warn({ path, message, suggestion: 'write 127.0.0.1, or let a firewall keep others away' })
+}
+
+/** Hosts that stand for every address of the machine. */
+const EVERY_HOST: ReadonlySet<string> = new Set(['', '0.0.0.0', '::'])
+
+function checkControl(value: unknown, addresses: ReadonlyMap<number, ListenAddress>, wrong: Collect): void {
+  const socket = valid(hubEntries.control, value)?.socket ?? 'auto'
+  if (socket === 'auto' || socket === 'none') return
+  const path = ['control', 'socket']
+  if (socket.endsWith('/')) wrong({ path, message: 'is a folder; name the socket in it' })
+  else if (/\p{Cc}/u.test(socket)) wrong({ path, message: 'has a control character in it' })
+  else if (Buffer.byteLength(socket) > MAX_SOCKET_PATH) {
+    wrong({ path, message: `has ${Buffer.byteLength(socket)} bytes; a unix socket takes ${MAX_SOCKET_PATH}` })
+  }
+  for (const [i, address] of addresses) {
+    if (address.scheme === 'unix' && address.path === socket) {
+      wrong({ path, message: `is the same socket as listen[${i}]` })
+    }
+  }
+}
+
 function checkUsernames(principals: unknown, wrong: Collect): void {
   const seen = new Set<string>()
   for (const [i, principal] of items(principals).entries()) {
@@ -117,52 +158,6 @@ function checkPermits(file: Readonly<Record<string, unknown>>, limits: TopicLimi
         wrong({ path: [...path, 'permissions', i, 'permit', j], message })
       }
     }
-  }
-}
-
-function checkRules(
-  rules: readonly (RuleConfig | undefined)[],
-  limits: TopicLimits,
-  dollarAllowed: boolean,
-  wrong: Collect,
-): void {
-  if (rules.length > MAX_RULES) {
-    wrong({ path: ['subscriptions'], message: `has ${rules.length} rules; ${MAX_RULES} are allowed` })
-    return
-  }
-  const forwards: { source: string; target: string; index: number }[] = []
-  const pairs = new Map<string, number>()
-  for (const [index, rule] of rules.entries()) {
-    if (rule === undefined) continue
-    const [source, target] = [rule.source.topic, rule.target.topic]
-    const path = ['subscriptions', index]
-    const sourceProblem = topicFilterProblem(source, limits)
-    if (sourceProblem !== null) {
-      const message = `source topic (${shorten(source)}) invalid: it ${sourceProblem}`
-      wrong({ path: [...path, 'source', 'topic'], message })
-    }
-    const denied = startsWithDollar(target) && !dollarAllowed
-    const targetProblem = denied ? 'begins with $, which limits.topic.dollar denies' : topicNameProblem(target, limits)
-    if (targetProblem !== null) {
-      const message = `target topic (${shorten(target)}) invalid: it ${targetProblem}`
-      wrong({ path: [...path, 'target', 'topic'], message })
-    }
-    if (sourceProblem !== null || targetProblem !== null) continue
-    const pair = `${source}\0${target}`
-    const first = pairs.get(pair)
-    if (first === undefined) {
-      pairs.set(pair, index)
-      forwards.push({ source, target, index })
-    } else {
-      const message = `duplicate source and target config: ${source} -> ${target} is subscriptions[${first}] too`
-      wrong({ path, message })
-    }
-  }
-  for (const circle of findCircles(forwards)) {
-    const steps = circle.map(i => forwards[i]).filter(forward => forward !== undefined)
-    const text = steps.map(({ source, target }) => `${source} -> ${target}`).join(', ')
-    const message = `found cycle in source and target config: ${text}`
-    wrong({ path: ['subscriptions', steps[0]?.index ?? 0], message })
   }
 }
 
@@ -218,31 +213,5 @@ function warnOfStorage({ dir }: Readonly<Record<string, unknown>>, circumstances
 }
 
 function isLocal({ scheme, host }: ListenAddress): boolean {
-  return scheme === 'unix' || host === 'localhost' || host === '::1' || /^(?:::ffff:)?127\.\d+\.\d+\.\d+$/i.test(host)
-}
-
-/** The value of a schema; undefined when it is wrong, which validation reports. */
-function valid<Schema extends v.GenericSchema>(schema: Schema, value: unknown): v.InferOutput<Schema> | undefined {
-  const result = v.safeParse(schema, value)
-  return result.success ? result.output : undefined
-}
-
-/** The items of a list, each at its position; undefined where one is wrong. */
-function validItems<Schema extends v.GenericSchema>(
-  schema: Schema,
-  value: unknown,
-): (v.InferOutput<Schema> | undefined)[] {
-  return items(value).map(item => valid(schema, item))
-}
-
-function items(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : []
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function shorten(topic: string): string {
-  return topic.length > 100 ? `${topic.slice(0, 100)}...` : topic
+  return scheme === 'unix' || isLoopback(host)
 }

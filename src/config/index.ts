@@ -1,3 +1,4 @@
+export { type Change, changedFields } from './changes.ts'
 export { checkFiles, type FileProblems } from './check-files.ts'
 export type { Environment } from './environment.ts'
 export { checkHubConfig, defaultHubConfig, loadHubConfig, parseHubConfig } from './hub.ts'

@@ -30,7 +30,7 @@ const AUTHORITY = /^(\[[^\]]*\]|[^:/]*)(?::([^/]*))?(\/.*)?$/s
 const HOST_NAME =
   /^(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$/
 /** What fits into the address of a unix socket on Linux, without the null at its end. */
-const MAX_SOCKET_PATH = 107
+export const MAX_SOCKET_PATH = 107
 
 /**
  * Reads a URL to listen on, such as `tcp://0.0.0.0:1883`, `ssl://:8883`, `ws://[::1]:8083/mqtt` or `unix:///run/hub.sock`.
@@ -51,7 +51,25 @@ export function readListenUrl(url: string): ListenAddress | string {
   if (schemeText === undefined || rest === undefined) return `is no URL; write for instance tcp://${url}`
   const scheme = SCHEMES.get(schemeText.toLowerCase())
   if (scheme === undefined) return unknownScheme(schemeText)
-  return scheme === 'unix' ? readUnix(url, rest) : readAuthority(url, scheme, rest)
+  if (scheme === 'unix') return readUnix(url, rest)
+  const isWeb = scheme === 'ws' || scheme === 'wss'
+  const place = readAuthority(rest, scheme, isWeb, '1883')
+  return typeof place === 'string' ? place : { scheme, ...place, url }
+}
+
+/** The host and port of `http://HOST:PORT`, or what is wrong with `url`. */
+export function readHttpUrl(url: string): { host: string; port: number } | string {
+  if (/[\s\p{Cc}]/u.test(url)) return 'has white space or a control character in it'
+  const [, scheme, rest] = URL_PARTS.exec(url) ?? []
+  if (scheme === undefined || rest === undefined) return 'is no URL; write for instance http://127.0.0.1:9090'
+  if (scheme.toLowerCase() !== 'http') return `has the scheme ${scheme}; only http is known here`
+  const place = readAuthority(rest, 'http', false, '9090')
+  return typeof place === 'string' ? place : { host: place.host, port: place.port }
+}
+
+/** Whether only programs of this machine reach an address. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^(?:::ffff:)?127\.\d+\.\d+\.\d+$/i.test(host)
 }
 
 function readUnix(url: string, path: string): ListenAddress | string {
@@ -61,20 +79,25 @@ function readUnix(url: string, path: string): ListenAddress | string {
   return { scheme: 'unix', host: '', port: 0, path, url }
 }
 
-function readAuthority(url: string, scheme: ListenAddress['scheme'], rest: string): ListenAddress | string {
+function readAuthority(
+  rest: string,
+  scheme: string,
+  hasPath: boolean,
+  usualPort: string,
+): { host: string; port: number; path: string } | string {
   if (/[?#@]/.test(rest)) return 'has a user, a query or a fragment in it, which mean nothing to a listener'
   const [, hostText = '', portText, path = ''] = AUTHORITY.exec(rest) ?? []
   if (!AUTHORITY.test(rest)) return 'has no host and port'
   const host = readHost(hostText)
   if (host === null) return `has no valid host: ${hostText}`
-  if (portText === undefined || portText === '') return 'has no port; write :1883, or :0 for a free one'
+  if (portText === undefined || portText === '') return `has no port; write :${usualPort}, or :0 for a free one`
   // Without brackets an IPv6 address can't be told from its port.
-  if (portText.includes(':')) return 'has an IPv6 address without brackets; write for instance tcp://[::1]:1883'
+  if (portText.includes(':'))
+    return `has an IPv6 address without brackets; write for instance ${scheme}://[::1]:${usualPort}`
   const port = /^\d{1,5}$/.test(portText) ? Number(portText) : Number.NaN
   if (!(port <= 65_535)) return `has port ${portText}; a port is 0 to 65535`
-  const isWeb = scheme === 'ws' || scheme === 'wss'
-  if (!isWeb && path !== '' && path !== '/') return `has the path ${path}, which means nothing to ${scheme}`
-  return { scheme, host, port, path: isWeb ? path : '', url }
+  if (!hasPath && path !== '' && path !== '/') return `has the path ${path}, which means nothing to ${scheme}`
+  return { host, port, path: hasPath ? path : '' }
 }
 
 function readHost(text: string): string | null {

@@ -1,86 +1,118 @@
-import { startsWithDollar } from '../common/index.ts'
+import { SourceTree } from './source-tree.ts'
+import { patternsOf, type TopicPattern } from './topic-pattern.ts'
+import type { TopicTemplate } from './topic-template.ts'
 
-/** Source filter and target topic of a rule, both valid. */
+/** Source filter and target of a rule, both valid. */
 export interface Forward {
   readonly source: string
-  readonly target: string
+  readonly target: TopicTemplate
 }
 
 /** After so many circles the rest is more of the same. */
 const MAX_CIRCLES = 20
+/** Circles that are looked at: many may be made of the same rules. */
+const MAX_SEEN = 1000
 
 /**
- * Circles among rules: a message that came back to where it was taken would run for ever. A rule leads to another when its
- * target is a topic that the other takes.
+ * Circles among rules: a message that came back to where it was taken would run for ever. A rule leads to another when the
+ * other takes a topic that its target may be, whatever the placeholders stand for.
  *
- * @returns for each circle, the positions of its rules in `forwards`, each rule leading to the next and the last to the first.
- * There are some when there is any, but not every one.
+ * @returns for each circle, the positions of its rules in `forwards`, each rule leading to the next and the last to the first,
+ * which is the one with the lowest position. There are some when there is any, but not every one.
  */
 export function findCircles(forwards: readonly Forward[]): number[][] {
-  const sources = new SourceTree(forwards)
-  const following = (rule: number) => sources.rulesOf(forwards[rule]?.target ?? '')
-  const state = new Uint8Array(forwards.length) // 0 not seen, 1 on the path, 2 done
-  const circles: number[][] = []
-  for (let start = 0; start < forwards.length && circles.length < MAX_CIRCLES; start++) {
-    if (state[start] !== 0) continue
-    state[start] = 1
-    const path = [{ rule: start, next: following(start) }]
-    for (let last = path.at(-1); last !== undefined && circles.length < MAX_CIRCLES; last = path.at(-1)) {
-      const rule = last.next.pop()
-      if (rule === undefined) {
-        state[last.rule] = 2
-        path.pop()
-      } else if (state[rule] === 0) {
-        state[rule] = 1
-        path.push({ rule, next: following(rule) })
-      } else if (state[rule] === 1) {
-        circles.push(path.slice(path.findIndex(step => step.rule === rule)).map(step => step.rule))
-      }
-    }
-  }
-  return circles
+  const graph = new RuleGraph(forwards)
+  const circles = new Map<string, number[]>()
+  let seen = 0
+  graph.search(path => {
+    const circle = fromLowest(path)
+    circles.set(circle.join(), circle)
+    return circles.size < MAX_CIRCLES && ++seen < MAX_SEEN
+  })
+  return [...circles.values()]
 }
 
-interface Level {
-  readonly children: Map<string, Level>
-  /** Rules whose source ends at this level. */
-  readonly rules: number[]
+function fromLowest(circle: readonly number[]): number[] {
+  const first = circle.indexOf(circle.reduce((a, b) => Math.min(a, b)))
+  return [...circle.slice(first), ...circle.slice(0, first)]
 }
 
-/** The sources of all rules, level by level. */
-class SourceTree {
-  readonly #root: Level = { children: new Map(), rules: [] }
+/**
+ * Sources, targets and the places between them, by numbers: a source leads to the targets of its rules, a target to the
+ * places where sources end that take it, and a place to its sources. So rules of the same source, or of the same target,
+ * share what follows.
+ */
+class RuleGraph {
+  /** What each node leads to; null: not looked up yet. */
+  readonly #next: (readonly number[] | null)[] = []
+  /** Of each source, the rules that lead to its targets. */
+  readonly #rules: number[][] = []
+  readonly #patterns = new Map<number, TopicPattern[]>()
+  readonly #tree: SourceTree
 
   constructor(forwards: readonly Forward[]) {
-    for (const [i, { source }] of forwards.entries()) {
-      let level = this.#root
-      for (const name of source.split('/')) {
-        let child = level.children.get(name)
-        if (child === undefined) level.children.set(name, (child = { children: new Map(), rules: [] }))
-        level = child
+    const sources = new Map<string, number>()
+    for (const { source } of forwards) if (!sources.has(source)) sources.set(source, sources.size)
+    const targetsOf = Array.from(sources, (): number[] => [])
+    this.#rules = targetsOf.map(() => [])
+    this.#next.push(...targetsOf)
+    const targets = new Map<string, number>()
+    for (const [rule, { source, target }] of forwards.entries()) {
+      const patterns = patternsOf(target, source)
+      const key = JSON.stringify(patterns)
+      let node = targets.get(key)
+      if (node === undefined) {
+        targets.set(key, (node = this.#add(null)))
+        this.#patterns.set(node, patterns)
       }
-      level.rules.push(i)
+      const number = sources.get(source) as number
+      targetsOf[number]?.push(node)
+      this.#rules[number]?.push(rule)
+    }
+    this.#tree = new SourceTree([...sources.keys()], {
+      ofSource: source => source,
+      ofAll: places => this.#add(places),
+    })
+  }
+
+  #add(next: readonly number[] | null): number {
+    return this.#next.push(next) - 1
+  }
+
+  /** Walks along every edge once. Tells of circles, by their rules, until `found` says that it has enough. */
+  search(found: (rules: number[]) => boolean): void {
+    const onPath = new Map<number, number>() // where
+    const done = new Set<number>()
+    for (let start = 0; start < this.#rules.length; start++) {
+      if (done.has(start)) continue
+      const path = [{ node: start, at: 0 }]
+      onPath.set(start, 0)
+      for (let last = path.at(-1); last !== undefined; last = path.at(-1)) {
+        const node = this.#following(last.node)[last.at++]
+        if (node === undefined) {
+          done.add(last.node)
+          onPath.delete(last.node)
+          path.pop()
+          continue
+        }
+        const back = onPath.get(node)
+        if (back !== undefined) {
+          const rules = path.slice(back).map(step => this.#rules[step.node]?.[step.at - 1])
+          if (!found(rules.filter(rule => rule !== undefined))) return
+        } else if (!done.has(node)) {
+          onPath.set(node, path.length)
+          path.push({ node, at: 0 })
+        }
+      }
     }
   }
 
-  /** Rules that take messages published to `topic`. A new array. */
-  rulesOf(topic: string): number[] {
-    const rules: number[] = []
-    const names = topic.split('/')
-    let levels: Level[] = [this.#root]
-    for (const [depth, name] of names.entries()) {
-      // Wildcards at the first level don't reach below $ [MQTT-4.7.2-1].
-      const wildcards = depth > 0 || !startsWithDollar(topic)
-      const next: Level[] = []
-      for (const { children } of levels) {
-        if (wildcards) rules.push(...(children.get('#')?.rules ?? []))
-        const matching = wildcards ? [children.get(name), children.get('+')] : [children.get(name)]
-        for (const child of matching) if (child !== undefined) next.push(child)
-      }
-      levels = next
+  #following(node: number): readonly number[] {
+    let next = this.#next[node]
+    if (next === null || next === undefined) {
+      next = (this.#patterns.get(node) ?? []).flatMap(pattern => this.#tree.matching(pattern))
+      this.#next[node] = next
     }
-    // A filter that ends in /# also matches the level above it.
-    for (const level of levels) rules.push(...level.rules, ...(level.children.get('#')?.rules ?? []))
-    return rules
+    return next
   }
 }

@@ -7,7 +7,7 @@ export class Rule {
   /** `source -> target`, unique among all rules. */
   readonly name: string
   readonly template: TopicTemplate
-  readonly limit: RateLimit | null
+  limit: RateLimit | null
   /** Messages that it took, whatever became of them. */
   matched = 0
   forwarded = 0
@@ -53,6 +53,9 @@ export class Rule {
 
   /** Goes on counting where another left off. */
   continues(other: Rule): void {
+    const { limit } = this.config
+    const before = other.config.limit
+    if (limit?.rate === before?.rate && limit?.burst === before?.burst) this.limit = other.limit
     this.matched = other.matched
     this.forwarded = other.forwarded
     this.dropped = other.dropped

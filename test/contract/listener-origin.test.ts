@@ -62,7 +62,7 @@ for (const scheme of ['ws', 'wss'] as const) {
     }
 
     test('those of this host are accepted, and devices', LIMIT, async t => {
-      const { listener, accepted } = await start(t, { checkOrigin: true })
+      const { listener, accepted } = await start(t, { checkOrigin: () => true })
       const { port } = hostAndPort(listener.url)
       const requests: Record<string, string>[] = [
         {},
@@ -78,7 +78,7 @@ for (const scheme of ['ws', 'wss'] as const) {
     })
 
     test('those of other hosts get 403', LIMIT, async t => {
-      const { listener, accepted, lines } = await start(t, { checkOrigin: true })
+      const { listener, accepted, lines } = await start(t, { checkOrigin: () => true })
       const requests: Record<string, string>[] = [
         { Origin: 'https://evil.example' },
         { Origin: 'null' },
@@ -101,7 +101,7 @@ for (const scheme of ['ws', 'wss'] as const) {
     })
 
     test('unless it is asked for nobody looks at it', LIMIT, async t => {
-      for (const options of [{}, { checkOrigin: false }]) {
+      for (const options of [{}, { checkOrigin: () => false }]) {
         const { listener } = await start(t, options)
         for (const Origin of ['https://evil.example', 'null']) {
           assert.equal((await ask(t, listener.url, { Origin })).status, 101)
@@ -119,7 +119,7 @@ const junk: [name: string, headers: string[]][] = [
 ]
 for (const [name, headers] of junk) {
   test(`${name}: 403, and the connection is closed`, LIMIT, async t => {
-    const { listener, accepted } = await startListener(t, 'ws', { checkOrigin: true })
+    const { listener, accepted } = await startListener(t, 'ws', { checkOrigin: () => true })
     const socket = await openSocket(t, listener.url)
     const head = ['GET / HTTP/1.1', 'Host: localhost', 'Upgrade: websocket', 'Connection: Upgrade', KEY, ...headers]
     socket.write(`${head.join('\r\n')}\r\n\r\n`)

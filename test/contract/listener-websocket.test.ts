@@ -220,7 +220,7 @@ describe('WebSockets', () => {
   }
 
   test('the limit of a message is a choice', LIMIT, async t => {
-    const { listener, next } = await startListener(t, 'ws', { maxFrameBytes: 1000 })
+    const { listener, next } = await startListener(t, 'ws', { maxFrameBytes: () => 1000 })
     const ws = await openWebSocket(t, listener.url)
     const { stream } = await next()
     const received = readBytes(stream, 1000)

@@ -85,16 +85,23 @@ describe('a hub with a configuration', () => {
     assert.match(stderr, /"graceful":false,"msg":"hub\.stopped"\}\n$/)
   })
 
-  test('warns of keys it does not know and of rules it does not execute', async t => {
+  test('warns of keys it does not know, and forwards by its rules', async t => {
     const { hub } = startHub(
       t,
-      `${OPEN}conections: 5\nsubscriptions:\n  - { source: { topic: a }, target: { topic: b } }\n`,
+      `${OPEN}conections: 5\nsubscriptions:\n  - { source: { topic: a/+ }, target: { topic: 'b/{1}' } }\n`,
     )
-    await hub.url('tcp')
+    const client = await connect(t, await hub.url('tcp'))
+    await client.subscribeAsync('b/+')
+    const forwarded = new Promise<string>(resolve => {
+      client.once('message', (topic, payload) => resolve(`${topic} ${payload.toString()}`))
+    })
+    await client.publishAsync('a/1', 'hi')
+    assert.equal(await forwarded, 'b/1 hi')
+    await client.endAsync()
     assert.equal((await hub.stop()).code, 0)
     const [first, second] = hub.stderr.split('\n')
     assert.match(first ?? '', /^etc\/openedge\/service\.yml:7:1: warning: conections: /)
-    assert.match(second ?? '', /^etc\/openedge\/service\.yml: warning: subscriptions: this version does not forward/)
+    assert.match(second ?? '', / level=info /)
   })
 
   test('an error that nobody caught ends it with a fatal line, also in the file', async t => {
@@ -148,6 +155,8 @@ describe('a hub without a configuration', () => {
       /^In memory: nothing survives a stop, .+\n {2}.+ hub -w DIR /m,
       /^ {2}mosquitto_sub -h 127\.0\.0\.1 -p 1883 /m,
       /^ {2}node -e "/m,
+      /^ {2}mosquitto_sub .* -t '\$SYS\/#' -v$/m,
+      / hub top /,
       / passwd alice /,
       / certs /,
     ]) {
@@ -155,6 +164,8 @@ describe('a hub without a configuration', () => {
     }
     const subscriber = await connect(t, 'ws://127.0.0.1:8083')
     assert.equal(await echo(subscriber, 'test/hello', 'hi'), 'hi')
+    const [system] = await subscriber.subscribeAsync('$SYS/#', { qos: 0 })
+    assert.equal(system?.qos, 0, 'it tells everybody of itself')
     assert.equal((await hub.stop('SIGINT')).code, 0)
     assert.deepEqual(readdirSync(dir), [])
   })

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { stringify } from 'yaml'
 import { formatDuration, formatSize, parseDuration, parseSize } from '../../src/common/index.ts'
-import { ConfigError, type HubConfig, parseHubConfig } from '../../src/config/index.ts'
+import { ConfigError, type HubConfig, type PrincipalConfig, parseHubConfig } from '../../src/config/index.ts'
 
 test('durations round trip', () => {
   fc.assert(fc.property(fc.integer(), ms => parseDuration(formatDuration(ms)) === ms))
@@ -31,6 +31,8 @@ const permissions = fc.array(
   fc.record({ action: fc.constantFrom('pub' as const, 'sub' as const), permit: fc.array(filter, { maxLength: 3 }) }),
   { maxLength: 3 },
 )
+/** Whom rules name. */
+const RULE_PRINCIPAL: PrincipalConfig = { username: 'rule', password: 'x', permissions: [] }
 const count = fc.integer({ min: 1, max: 10_000 })
 const ms = fc.integer({ min: 1, max: 2_000_000_000 })
 
@@ -42,10 +44,12 @@ const config: fc.Arbitrary<HubConfig> = fc.record({
     cert: fc.constant('c.pem'),
     identity: fc.constantFrom('username' as const, 'cn' as const, 'san' as const),
   }),
-  principals: fc.uniqueArray(fc.record({ username: anyText, password: anyText, permissions }), {
-    selector: ({ username }) => username,
-    maxLength: 5,
-  }),
+  principals: fc
+    .uniqueArray(fc.record({ username: anyText, password: anyText, permissions }), {
+      selector: ({ username }) => username,
+      maxLength: 5,
+    })
+    .map(list => [...list.filter(({ username }) => username !== 'rule'), RULE_PRINCIPAL]),
   anonymous: fc.option(fc.record({ permissions })),
   // From below s to below r: no circles.
   subscriptions: fc.uniqueArray(
@@ -53,11 +57,18 @@ const config: fc.Arbitrary<HubConfig> = fc.record({
       source: fc.record({
         topic: filter.map(text => `s/${text}`),
         qos: fc.constantFrom(0 as const, 1 as const, 2 as const),
+        principal: fc.constantFrom('', 'rule'),
       }),
       target: fc.record({
-        topic: topic.map(text => `r/${text}`),
+        topic: fc
+          .tuple(topic, fc.constantFrom('', '/{topic}', '-{clientid}/{username}'))
+          .map(([head, tail]) => `r/${head}${tail}`),
         qos: fc.constantFrom(0 as const, 1 as const, 2 as const),
+        retain: fc.constantFrom('clear' as const, 'keep' as const, 'set' as const),
       }),
+      limit: fc.option(fc.record({ rate: count, burst: fc.nat(10_000) })),
+      authorize: fc.constant(true),
+      principal: fc.constant('rule'),
     }),
     { selector: ({ source, target }) => `${source.topic}\0${target.topic}`, maxLength: 5 },
   ),
@@ -88,7 +99,12 @@ const config: fc.Arbitrary<HubConfig> = fc.record({
     reserveBytes: fc.nat(1_073_741_824),
   }),
   shutdownTimeoutMs: ms,
-  metrics: fc.record({ reportIntervalMs: ms }),
+  metrics: fc.record({
+    reportIntervalMs: ms,
+    listen: fc.constantFrom('', 'http://127.0.0.1:0', 'http://[::1]:0', 'http://:0/'),
+    events: fc.boolean(),
+  }),
+  control: fc.record({ socket: fc.constantFrom('auto', 'none', 'run/hub.sock') }),
   logger: fc.record({
     path: anyText,
     level: fc.constantFrom('debug' as const, 'info' as const, 'warn' as const, 'error' as const),
@@ -158,7 +174,11 @@ function fileOf(config: HubConfig): object {
       reserve: formatSize(storage.reserveBytes),
     },
     shutdown: { timeout: formatDuration(shutdownTimeoutMs) },
-    metrics: { report: { interval: formatDuration(metrics.reportIntervalMs) } },
+    metrics: {
+      report: { interval: formatDuration(metrics.reportIntervalMs) },
+      listen: metrics.listen,
+      events: metrics.events,
+    },
     logger: {
       path: logger.path,
       level: logger.level,

@@ -43,6 +43,11 @@ export function publishPacket({ topic, payload, qos, retain, packetId }: Publish
   return packet(first, qos === 0 ? [text(topic), payload] : [text(topic), uint16(packetId), payload])
 }
 
+/** A topic as a PUBLISH has it: with its length in front. */
+export function topicField(topic: string): Buffer {
+  return text(topic)
+}
+
 function packet(first: number, fields: Buffer[]): Buffer {
   const body = Buffer.concat(fields)
   const head = [first]

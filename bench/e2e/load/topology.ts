@@ -6,6 +6,11 @@ export interface TopologyOptions {
   topic: string
   /** A filter without `%d` takes every topic. */
   filter: string
+  /**
+   * Topics that the broker publishes every message to besides. Then the subscribers of a topic are dealt out to it and to
+   * these, in turn; the filter has a `%d`.
+   */
+  copies?: readonly string[]
 }
 
 /**
@@ -42,7 +47,14 @@ export class Topology {
   }
 
   filterOf(subscriber: number): string {
-    return this.#options.filter.replaceAll('%d', String(this.topicOfSubscriber(subscriber)))
+    return this.copyOf(subscriber) ?? this.#options.filter.replaceAll('%d', String(this.topicOfSubscriber(subscriber)))
+  }
+
+  /** The topic that this subscriber gets copies under, null when it gets what was published. */
+  copyOf(subscriber: number): string | null {
+    const { copies = [], topics } = this.#options
+    const turn = Math.floor(subscriber / topics) % (copies.length + 1)
+    return copies[turn - 1]?.replaceAll('%d', String(this.topicOfSubscriber(subscriber))) ?? null
   }
 
   topicOfSubscriber(subscriber: number): number {

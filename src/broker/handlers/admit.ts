@@ -21,9 +21,8 @@ export async function admit(client: Client): Promise<void> {
     session.log.principal = client.principal.name
     hub.state.store?.saveSession(session.log)
   }
+  hub.clientLog.connected(client) // in front of what listeners may do to it
   hub.register(client)
   if (client.closed) return // a listener ended it
   client.welcome(session, present)
-  const { address, transport } = client.peer
-  hub.log.info({ clientId: id, principal: client.principal.name, address, transport }, 'client.connected')
 }

@@ -22,18 +22,20 @@ const MANY_RETAINED = 1000
 export async function applySubscribe(client: Client, request: SubscribeRequest): Promise<void> {
   const session = client.session
   if (session === null) return
-  const codes: number[] = []
-  const accepted: Subscription[] = []
+  const { hub, principal } = client
+  const granted: (Subscription | null)[] = []
   const filters = new Set(session.subscriptions.keys())
   for (const asked of request.subscriptions) {
-    const granted = await grant(client, filters, asked)
+    const each = await grant(client, filters, asked)
     if (client.closed) return
-    codes.push(granted === null ? FAILURE : granted.qos)
-    if (granted === null) continue
-    accepted.push(granted)
-    filters.add(granted.topic)
+    granted.push(each)
+    if (each !== null) filters.add(each.topic)
   }
-  const hub = client.hub
+  // Permissions may have been taken away while the hooks were asked.
+  if (client.principal !== principal)
+    for (const [i, { topic }] of request.subscriptions.entries())
+      if (!client.principal.maySubscribe(topic)) granted[i] = null
+  const accepted = granted.filter(each => each !== null)
   if (!session.clean && accepted.length > 0 && hub.link !== null)
     await hub.link.subscribed(client, lastOfEach(accepted))
   if (client.closed) return
@@ -41,12 +43,15 @@ export async function applySubscribe(client: Client, request: SubscribeRequest):
   // SUBACK promises it. While nothing can be stored SUBACK waits, but the client is read on: it has acknowledgements.
   if (session.log !== null && accepted.length > 0) await hub.state.store?.commit.settled()
   if (client.closed) return
+  const codes = granted.map(each => each?.qos ?? FAILURE)
   if (request.messageId !== undefined) sendSuback(client, request.messageId, codes)
   const result = lastOfEach(
     request.subscriptions.map((asked, i) => ({ ...asked, qos: codes[i] as Subscription['qos'] })),
   )
   hub.announceSubscribe(client, result)
-  await sendRetained(client, session, lastOfEach(accepted))
+  // What was taken away again meanwhile is not heard.
+  const held = lastOfEach(accepted).filter(({ topic }) => session.subscriptions.has(topic))
+  await sendRetained(client, session, held)
 }
 
 /** The subscription as granted, or null. What the hook throws or calls back with ends the connection. */
@@ -131,7 +136,8 @@ export async function recheckSubscriptions(client: Client, session: Session): Pr
   for (const [filter, qos] of Array.from(session.subscriptions)) {
     const allowed = await stillAllowed(client, filter, qos)
     if (client.closed) return
-    if (allowed !== null) {
+    // Asked for once more: permissions may have been taken away while the hook was asked.
+    if (allowed !== null && client.principal.maySubscribe(filter) && session.subscriptions.has(filter)) {
       hub.sessions.subscribe(session, filter, allowed)
       continue
     }

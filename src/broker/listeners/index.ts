@@ -2,13 +2,13 @@ import type { ListenAddress } from '../../config/index.ts'
 import { HttpUpgradeStage } from './http-upgrade.ts'
 import type { Deliver, Listener, ListenerOptions, Report, Stage } from './listener.ts'
 import { ListenerGroup } from './listener-group.ts'
-import { originProblem } from './origin.ts'
+import { type JudgeOrigin, originProblem } from './origin.ts'
 import { requireMaterial, SocketListener } from './socket-listener.ts'
 import { TlsStage } from './tls.ts'
 import { WebSocketUpgrade } from './websocket.ts'
 
-export type { Listener, ListenerOptions } from './listener.ts'
-export type { ListenerGroup } from './listener-group.ts'
+export type { Listener, ListenerOptions, TlsMaterial } from './listener.ts'
+export type { ListenerChange, ListenerGroup } from './listener-group.ts'
 export { readTlsMaterial } from './tls-material.ts'
 
 /**
@@ -52,11 +52,8 @@ export function createListeners(addresses: readonly ListenAddress[], options: Li
 
 function webSocketStage(deliver: Deliver, report: Report, options: ListenerOptions): Stage {
   const upgrade = new WebSocketUpgrade(deliver, options.maxFrameBytes)
-  const judge = options.checkOrigin === true ? originProblem : acceptAll
+  const { checkOrigin = () => false } = options
+  const judge: JudgeOrigin = source => (checkOrigin() ? originProblem(source) : null)
   const http = new HttpUpgradeStage(report, judge, (request, socket, head) => upgrade.handle(request, socket, head))
   return { open: socket => http.open(socket), close: () => upgrade.close() }
-}
-
-function acceptAll(): null {
-  return null
 }

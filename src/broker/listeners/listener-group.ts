@@ -1,59 +1,147 @@
-import type { Duplex } from 'node:stream'
-import { type Service, ServiceGroup } from '../../common/index.ts'
+import { GatewayError, messageOf, type Service } from '../../common/index.ts'
 import type { ListenAddress } from '../../config/index.ts'
-import type { Accept } from '../transport.ts'
 import type { Listener, ListenerOptions, TlsMaterial } from './listener.ts'
+import { type CreateListener, Opening } from './opening.ts'
+import { requireMaterial } from './socket-listener.ts'
+import { isSameMaterial } from './tls-material.ts'
+
+/** Other listeners that are open already, beside those that were. One of its methods is called, once. */
+export interface ListenerChange {
+  /** The new ones stay; those that are no longer wanted are closed, without the connections that came in by them. */
+  commit(): Promise<void>
+  /** The new ones are closed, with their connections; all is as before. Rejects when it can't be. */
+  rollBack(): Promise<void>
+}
 
 /** Several listeners that are opened as a whole: all of them, or none. */
 export class ListenerGroup implements Service {
   readonly name = 'listeners'
-  readonly listeners: readonly Listener[]
-  readonly #group: ServiceGroup
-  /** What came in before all listeners were open. Null when there is nothing to take back any more. */
-  #early: Set<Duplex> | null = new Set()
+  readonly #options: ListenerOptions
+  readonly #create: CreateListener
+  readonly #opening: Opening
+  #listeners: readonly Listener[]
+  #material: TlsMaterial | undefined
+  /** Connections turned away by listeners that are closed now. */
+  #refused = 0
 
-  constructor(
-    addresses: readonly ListenAddress[],
-    options: ListenerOptions,
-    create: (address: ListenAddress, options: ListenerOptions) => Listener,
-  ) {
-    const accept: Accept = (stream, peer, request) => {
-      this.#early?.add(stream)
-      options.accept(stream, peer, request)
-    }
-    this.listeners = addresses.map(address => create(address, { ...options, accept }))
-    this.#group = new ServiceGroup(this.name, this.listeners)
+  constructor(addresses: readonly ListenAddress[], options: ListenerOptions, create: CreateListener) {
+    this.#options = options
+    this.#create = create
+    this.#opening = new Opening(addresses, options, create)
+    this.#listeners = this.#opening.listeners
+    this.#material = options.tls
   }
 
   /** The addresses as bound, in the order of the configuration. */
   get urls(): string[] {
-    return this.listeners.map(listener => listener.url)
+    return this.#listeners.map(listener => listener.url)
   }
 
   /** Connections turned away because of a limit, since the start. */
   get refused(): number {
-    return this.listeners.reduce((sum, listener) => sum + listener.refused, 0)
+    return this.#listeners.reduce((sum, listener) => sum + listener.refused, this.#refused)
   }
 
   /** Rejects with a GatewayError that names the address which could not be bound. Nothing is open then. */
   async start(signal: AbortSignal): Promise<void> {
-    try {
-      await this.#group.start(signal)
-    } catch (failure) {
-      for (const stream of this.#early ?? []) stream.destroy()
-      throw failure
-    } finally {
-      this.#early = null
-    }
+    await this.#opening.start(signal)
+    this.#opening.keep()
   }
 
   /** Closes the ports. Connections that were handed over stay. */
   async stop(): Promise<void> {
-    await this.#group.stop()
+    for (const listener of this.#listeners.toReversed()) await listener.stop()
   }
 
   /** Uses other key and certificates for new TLS connections. */
   setMaterial(material: TlsMaterial): void {
-    for (const listener of this.listeners) listener.setMaterial(material)
+    this.#material = material
+    for (const listener of this.#listeners) listener.setMaterial(material)
   }
+
+  /**
+   * Opens what is new among `addresses`. Those that are there already are left alone, but for new connections get other
+   * key and certificates once the change is committed. What has to make room for a new one
+   * is closed first, and opened again when it was in vain. Rejects with a GatewayError that names the address at fault.
+   */
+  async prepare(
+    addresses: readonly ListenAddress[],
+    material: TlsMaterial | undefined,
+    signal: AbortSignal,
+  ): Promise<ListenerChange> {
+    for (const address of addresses) if (isSecure(address)) requireMaterial(address, material)
+    const { kept, added, removed } = this.#compare(addresses)
+    const options = { ...this.#options, ...(material !== undefined && { tls: material }) }
+    const opening = new Opening(added, options, this.#create)
+    const inTheWay = removed.filter(({ port }) => port > 0 && added.some(address => address.port === port))
+    for (const listener of inTheWay) await listener.stop()
+    try {
+      await opening.start(signal)
+    } catch (failure) {
+      await this.#openAgain(inTheWay, failure)
+      throw failure
+    }
+    return {
+      commit: async () => {
+        opening.keep()
+        if (material !== undefined && !isSameMaterial(material, this.#material))
+          for (const listener of kept.values()) listener.setMaterial(material)
+        this.#material = material
+        const opened = new Map(added.map((address, i) => [address, opening.listeners[i] as Listener]))
+        this.#listeners = addresses.map(address => kept.get(address) ?? (opened.get(address) as Listener))
+        for (const { refused } of removed) this.#refused += refused
+        for (const listener of removed) await listener.stop()
+      },
+      rollBack: async () => {
+        await opening.undo()
+        await this.#openAgain(inTheWay, null)
+      },
+    }
+  }
+
+  /** Which addresses have a listener, which need one, and which listeners have no address any more. */
+  #compare(addresses: readonly ListenAddress[]): {
+    kept: Map<ListenAddress, Listener>
+    added: ListenAddress[]
+    removed: Listener[]
+  } {
+    const removed = [...this.#listeners]
+    const kept = new Map<ListenAddress, Listener>()
+    const added: ListenAddress[] = []
+    for (const address of addresses) {
+      const at = removed.findIndex(listener => isSame(listener.address, address))
+      const [listener] = at < 0 ? [] : removed.splice(at, 1)
+      if (listener === undefined) added.push(address)
+      else kept.set(address, listener)
+    }
+    return { kept, added, removed }
+  }
+
+  /** What can't be opened again is no longer ours. */
+  async #openAgain(listeners: readonly Listener[], cause: unknown): Promise<void> {
+    const lost: string[] = []
+    for (const listener of listeners) {
+      try {
+        await listener.start(new AbortController().signal)
+      } catch (failure) {
+        lost.push(messageOf(failure))
+        this.#refused += listener.refused
+        this.#listeners = this.#listeners.filter(each => each !== listener)
+        this.#options.log.error({ listener: listener.url, err: failure }, 'listener.lost')
+      }
+    }
+    if (lost.length === 0) return
+    const reason = cause === null ? '' : `${messageOf(cause)}; `
+    throw new GatewayError('ERR_LISTEN_LOST', `${reason}a listener that made room is closed now: ${lost.join('; ')}`, {
+      cause,
+    })
+  }
+}
+
+function isSame(one: ListenAddress, other: ListenAddress): boolean {
+  return one.scheme === other.scheme && one.host === other.host && one.port === other.port && one.path === other.path
+}
+
+function isSecure({ scheme }: ListenAddress): boolean {
+  return scheme === 'tls' || scheme === 'wss'
 }

@@ -22,8 +22,10 @@ export interface ListenerOptions {
   /** True when one more connection may be accepted. Asked when a socket arrives and again when it is handed over. */
   readonly maxConnections: () => boolean
   readonly log: Logger
-  /** The largest WebSocket message, in bytes. A message may carry many packets or a part of one. Default 1 MiB. */
-  readonly maxFrameBytes?: number
+  /**
+   * The largest message of a new WebSocket, in bytes. A message may carry many packets or a part of one. Default 1 MiB.
+   */
+  readonly maxFrameBytes?: () => number
   /** Milliseconds from the arrival of a socket to the end of its TLS and WebSocket handshakes. Default 10,000. */
   readonly handshakeTimeoutMs?: number
   /** How many sockets may be in their handshakes at once; more are refused. Default 1024. */
@@ -31,19 +33,21 @@ export interface ListenerOptions {
   /**
    * Refuses WebSockets that a browser opens for a web page of another host, by 403: for a hub where being able to
    * connect, or the certificate in the browser, is all that it takes. Devices, which send no `Origin`, are accepted
-   * either way. Default false.
+   * either way. Asked for each request. Default false.
    */
-  readonly checkOrigin?: boolean
+  readonly checkOrigin?: () => boolean
 }
 
 /**
- * Accepts connections on one address. `stop` closes the port, ends the sockets that are still in their handshakes and
+ * Accepts connections on one address. Started again after a stop it takes the port it had. `stop` closes the port, ends the sockets that are still in their handshakes and
  * leaves those that were handed over alone: they are their owner's to end.
  */
 export interface Listener extends Service {
   readonly address: ListenAddress
   /** The address as bound, with the real port. The configured one before `start`. */
   readonly url: string
+  /** The real port; 0 before `start` where any is taken, and for a unix socket. */
+  readonly port: number
   /** Connections turned away because of a limit, since the start. */
   readonly refused: number
   /** Uses other key and certificates for new connections. Throws, and changes nothing, when they don't fit. */

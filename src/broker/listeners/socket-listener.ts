@@ -32,12 +32,15 @@ export class SocketListener implements Listener {
   readonly #acceptFailures = new Burst()
   readonly #failedHandshakes = new Repeats()
   #server: Server | null = null
+  /** With the port that it had when it was started before. */
+  #place: ListenAddress
   #url: string
   #refused = 0
 
   constructor(address: ListenAddress, options: ListenerOptions, createStage: CreateStage | null) {
     this.name = `listener ${address.url}`
     this.address = address
+    this.#place = address
     this.#url = address.url
     this.#options = options
     this.#log = options.log
@@ -51,6 +54,10 @@ export class SocketListener implements Listener {
     return this.#url
   }
 
+  get port(): number {
+    return this.#place.port
+  }
+
   get refused(): number {
     return this.#refused
   }
@@ -59,7 +66,9 @@ export class SocketListener implements Listener {
     signal.throwIfAborted()
     const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS }
     const server = createServer(options, this.#onSocket)
-    this.#url = await bind(server, this.address)
+    this.#url = await bind(server, this.#place)
+    const bound = server.address()
+    if (bound !== null && typeof bound === 'object') this.#place = { ...this.address, port: bound.port }
     server.on('error', this.#onAcceptFailure)
     this.#server = server
     if (signal.aborted) {

@@ -52,6 +52,13 @@ export function readTlsMaterial(files: TlsFiles, baseDir: string): TlsMaterial |
   return material
 }
 
+/** Whether these are the same, byte for byte. */
+export function isSameMaterial(one: TlsMaterial | undefined, other: TlsMaterial | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other
+  const isSameCa = one.ca === undefined || other.ca === undefined ? one.ca === other.ca : one.ca.equals(other.ca)
+  return isSameCa && one.key.equals(other.key) && one.cert.equals(other.cert)
+}
+
 function readCa(path: string, baseDir: string): { ca?: Buffer } {
   if (path === '') return {}
   const caPath = resolve(baseDir, path)

@@ -18,16 +18,17 @@ const BINARY = { binary: true, compress: false, fin: true }
 export class WebSocketUpgrade {
   readonly #server: WebSocketServer
   readonly #deliver: Deliver
+  readonly #maxFrameBytes: () => number
   /** Sockets of streams that are destroyed already, but still owe their peer the reason or wait for its answer. */
   readonly #closing = new Set<Socket>()
 
-  constructor(deliver: Deliver, maxFrameBytes: number = MAX_FRAME_BYTES) {
+  constructor(deliver: Deliver, maxFrameBytes: () => number = () => MAX_FRAME_BYTES) {
     this.#deliver = deliver
+    this.#maxFrameBytes = maxFrameBytes
     const options = {
       noServer: true,
       clientTracking: false,
       perMessageDeflate: false,
-      maxPayload: maxFrameBytes,
       maxFragments: MAX_PIECES,
       maxBufferedChunks: MAX_PIECES,
       closeTimeout: CLOSE_TIMEOUT_MS,
@@ -37,6 +38,7 @@ export class WebSocketUpgrade {
   }
 
   handle(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    this.#server.options.maxPayload = this.#maxFrameBytes()
     this.#server.handleUpgrade(request, socket, head, ws => {
       this.#deliver(new WebSocketStream(ws, socket, this.#closing), socket, request)
     })

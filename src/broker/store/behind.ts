@@ -34,6 +34,15 @@ export class Behind {
     }
   }
 
+  /** Takes out what is not wanted. */
+  keep(isWanted: (message: Message) => boolean): void {
+    this.#waiting = this.#waiting.filter(({ message }) => {
+      if (isWanted(message)) return true
+      this.#account(-message.size)
+      return false
+    })
+  }
+
   clear(): void {
     this.#account(-this.bytes)
     this.#waiting = []

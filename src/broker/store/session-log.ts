@@ -242,6 +242,10 @@ export class SessionLog {
     let lost = 0
     for (const { packetId, state, seq } of sent) {
       const message = messages.get(seq) ?? null
+      if (message !== null && seq < this.guardedTo && !this.session.hears(message.topic)) {
+        this.consumed(seq)
+        continue
+      }
       if (seq === 0 || message !== null) this.session.restoreSent(packetId, state, message)
       else lost++
     }
@@ -283,6 +287,7 @@ export class SessionLog {
   /** What waits now goes only where a subscription of today matches. */
   guard(): void {
     this.guardedTo = this.#store.nextSeq
+    this.behind.keep(message => this.session.hears(message.topic))
     this.#store.saveSession(this)
   }
 

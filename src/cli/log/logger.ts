@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
-import { type LevelWithSilent, pino } from 'pino'
-import { GatewayError, type Logger, systemCodeOf } from '../../common/index.ts'
+import { pino } from 'pino'
+import { GatewayError, type Logger, type LogMethod, systemCodeOf } from '../../common/index.ts'
 import type { LoggerConfig } from '../../config/index.ts'
 import type { LogFile } from './file.ts'
 import { localTime, textLine } from './text.ts'
@@ -18,6 +18,8 @@ export interface LogOptions {
 export interface Log extends Logger {
   /** The end of the process is near. */
   fatal(fields: object, event: string): void
+  /** Lines below this level are not written from now on; those of children neither. */
+  setLevel(level: LoggerConfig['level']): void
   /** Resolves when every line is where it belongs. */
   close(): Promise<void>
 }
@@ -32,7 +34,8 @@ const RESERVED = new Set(['time', 'level', 'msg'])
  */
 export async function createLog({ config, baseDir, base, console }: LogOptions): Promise<Log> {
   let file: LogFile | null = null
-  const usesConsole = config.path === '' || config.level === 'debug'
+  const hasPath = config.path !== ''
+  let usesConsole = !hasPath || config.level === 'debug'
   const write = (json: string): void => {
     const line = config.format === 'json' ? json : textLine(json)
     if (usesConsole) console(line)
@@ -40,7 +43,7 @@ export async function createLog({ config, baseDir, base, console }: LogOptions):
   }
   const logger = pino(
     {
-      level: config.level satisfies LevelWithSilent,
+      level: config.level,
       base: { ...base },
       messageKey: 'msg',
       errorKey: 'error',
@@ -49,7 +52,7 @@ export async function createLog({ config, baseDir, base, console }: LogOptions):
     },
     { write },
   )
-  if (config.path !== '') {
+  if (hasPath) {
     const { LogFile } = await import('./file.ts')
     file = new LogFile({
       path: resolve(baseDir, config.path),
@@ -60,7 +63,33 @@ export async function createLog({ config, baseDir, base, console }: LogOptions):
       onRecovery: lines => logger.warn({ lines }, 'log.lines_lost'),
     })
   }
-  return Object.assign(logger, { close: async () => file?.close() })
+  const own = {
+    close: async () => file?.close(),
+    child: (bindings: object) => childOf(logger, bindings),
+    setLevel(level: LoggerConfig['level']): void {
+      logger.level = level
+      usesConsole = !hasPath || level === 'debug'
+    },
+  }
+  return Object.assign(logger, own)
+}
+
+/** A logger with these fields in every line. A child of pino would keep the level that its parent had. */
+function childOf(parent: Logger, bindings: object): Logger {
+  const at = (level: 'error' | 'warn' | 'info' | 'debug'): LogMethod => {
+    return (fields: object | string, event?: string) => {
+      if (typeof fields === 'string') parent[level](bindings, fields)
+      else parent[level]({ ...bindings, ...fields }, event)
+    }
+  }
+  return {
+    error: at('error'),
+    warn: at('warn'),
+    info: at('info'),
+    debug: at('debug'),
+    child: more => childOf(parent, { ...bindings, ...more }),
+    isLevelEnabled: level => parent.isLevelEnabled(level),
+  }
 }
 
 /** Errors become text in the field `error`; those that nobody foresaw show where they come from. */

@@ -65,28 +65,45 @@ export function choice<const Option extends string>(
 }
 
 /** A whole number. */
-export function count(about: About & { default: number; min?: number; max?: number; zero?: Zero }) {
+export function count(about: About & Numbers & { default: number; zero?: Zero }) {
   const min = about.min ?? 0
   const max = about.max ?? MAX_COUNT
   const zeroIsDefault = (about.zero ?? 'default') === 'default'
-  const wrong = `must be a whole number, ${range(String(min), String(max))}`
   return v.pipe(
-    v.nullish(
-      v.pipe(
-        v.number(issue => `must be a whole number, got ${show(issue.input)}`),
-        v.integer(issue => `must be a whole number, got ${show(issue.input)}`),
-        v.minValue(zeroIsDefault ? Math.min(min, 0) : min, issue => `${wrong}; got ${show(issue.input)}`),
-        v.maxValue(max, issue => `${wrong}; got ${show(issue.input)}`),
-      ),
-      about.default,
-    ),
-    v.metadata({
-      kind: max === MAX_COUNT ? `number from ${min}` : `number ${min} to ${max}`,
-      defaultText: String(about.default),
-      ...pick(about),
-    }),
+    v.nullish(wholeNumber(min, max, zeroIsDefault ? Math.min(min, 0) : min), about.default),
+    v.metadata({ kind: kindOfNumber(min, max), defaultText: String(about.default), ...pick(about) }),
     v.transform(value => (zeroIsDefault && value === 0 ? about.default : value)),
   )
+}
+
+/** A whole number that has no default. */
+export function requiredCount(about: About & Numbers) {
+  const min = about.min ?? 0
+  const max = about.max ?? MAX_COUNT
+  return v.pipe(
+    v.nullish(wholeNumber(min, max, min), null),
+    v.metadata({ kind: kindOfNumber(min, max), defaultText: 'required', ...pick(about) }),
+    v.number(`must be a whole number, ${range(String(min), String(max))}; got nothing`),
+  )
+}
+
+interface Numbers {
+  readonly min?: number
+  readonly max?: number
+}
+
+function wholeNumber(min: number, max: number, least: number) {
+  const wrong = `must be a whole number, ${range(String(min), String(max))}`
+  return v.pipe(
+    v.number(issue => `must be a whole number, got ${show(issue.input)}`),
+    v.integer(issue => `must be a whole number, got ${show(issue.input)}`),
+    v.minValue(least, issue => `${wrong}; got ${show(issue.input)}`),
+    v.maxValue(max, issue => `${wrong}; got ${show(issue.input)}`),
+  )
+}
+
+function kindOfNumber(min: number, max: number): string {
+  return max === MAX_COUNT ? `number from ${min}` : `number ${min} to ${max}`
 }
 
 /** Yes or no. */

@@ -5,6 +5,7 @@ import { limitsSchema } from './limits.ts'
 import { loggerSchema } from './logger.ts'
 import { messageSchema } from './message.ts'
 import { queueSchema } from './queue.ts'
+import { renamed } from './renamed.ts'
 import { rulesSchema } from './rule.ts'
 import { sessionSchema } from './session.ts'
 import { storageSchema } from './storage.ts'
@@ -28,7 +29,7 @@ const shutdownSchema = block(
   'The end of the hub.',
 )
 
-const metricsSchema = v.pipe(
+const metricsSchema = renamed(
   block(
     {
       report: block(
@@ -46,7 +47,7 @@ const metricsSchema = v.pipe(
       listen: text({
         kind: 'URL',
         description:
-          'Where the figures are served for Prometheus: `http://HOST:PORT`, such as `http://127.0.0.1:9090`. Paths: `/metrics`, `/healthz`, `/readyz`. Nobody is asked for a password. Empty: nowhere.',
+          'Where the figures are served for Prometheus: `http://HOST:PORT`, such as `http://127.0.0.1:9090`. Paths: `/metrics`, `/healthz`, `/readyz`. Port 0: a free one. Nobody is asked for a password, so a host other than loopback is warned of. Empty: nowhere.',
         reload: 'hot',
       }),
       events: flag({
@@ -58,7 +59,7 @@ const metricsSchema = v.pipe(
     },
     'Figures of the hub.',
   ),
-  v.transform(({ report, listen, events }) => ({ reportIntervalMs: report.interval, listen, events })),
+  { reportIntervalMs: 'report.interval', listen: 'listen', events: 'events' },
 )
 
 const controlSchema = block(
@@ -95,10 +96,24 @@ const hubBlock = v.object(
 )
 
 /** The `service.yml` of the hub. In: what the YAML file says. Out: {@link HubConfig}. */
-export const hubSchema = v.pipe(
-  v.nullish(hubBlock, {}),
-  v.metadata({ title: 'OpenEdge hub', description: 'The service.yml of the hub.' }),
-  v.transform(({ shutdown, ...config }) => ({ ...config, shutdownTimeoutMs: shutdown.timeout })),
+export const hubSchema = renamed(
+  v.pipe(v.nullish(hubBlock, {}), v.metadata({ title: 'OpenEdge hub', description: 'The service.yml of the hub.' })),
+  {
+    listen: 'listen',
+    certificate: 'certificate',
+    principals: 'principals',
+    anonymous: 'anonymous',
+    subscriptions: 'subscriptions',
+    message: 'message',
+    queue: 'queue',
+    session: 'session',
+    storage: 'storage',
+    shutdownTimeoutMs: 'shutdown.timeout',
+    metrics: 'metrics',
+    control: 'control',
+    logger: 'logger',
+    limits: 'limits',
+  },
 )
 
 /** The blocks of the file, each to be judged for itself. */

@@ -1,5 +1,6 @@
-import * as v from 'valibot'
+import type * as v from 'valibot'
 import { block, choice, count, duration, size } from './fields.ts'
+import { renamed } from './renamed.ts'
 
 /** What any configuration allows at most; also what topics are judged by when `limits` itself is wrong. */
 export const MAX_TOPIC_BYTES = 65_535
@@ -13,7 +14,7 @@ const topic = block(
       max: MAX_TOPIC_BYTES,
       zero: 'refused',
       description: 'Bytes of a topic or topic filter.',
-      reload: 'restart',
+      reload: 'hot',
     }),
     levels: count({
       default: 9,
@@ -21,13 +22,13 @@ const topic = block(
       max: MAX_TOPIC_LEVELS,
       zero: 'refused',
       description: 'Levels of a topic or topic filter: its slashes plus one.',
-      reload: 'restart',
+      reload: 'hot',
     }),
     dollar: choice(['deny', 'allow'], {
       default: 'deny',
       description:
         'Whether clients may publish to topics that begin with `$`, which belong to the server. `allow` still asks for permission.',
-      reload: 'restart',
+      reload: 'hot',
     }),
   },
   'Topics and topic filters.',
@@ -85,7 +86,7 @@ const retained = block(
   'Retained messages.',
 )
 
-export const limitsSchema = v.pipe(
+export const limitsSchema = renamed(
   block(
     {
       topic,
@@ -134,20 +135,20 @@ export const limitsSchema = v.pipe(
     },
     'What clients may use up. OpenEdge has no such block; the defaults are its fixed limits, or safe on a device with 256 MB.',
   ),
-  v.transform(({ topic, clientid, packets, connections, filters, retained, connect, drain }) => ({
-    topicLength: topic.length,
-    topicLevels: topic.levels,
-    topicDollar: topic.dollar,
-    clientIdLength: clientid.length,
-    clientIdCharset: clientid.charset,
-    packetsBeforeConnect: packets.before_connect,
-    connections,
-    filters,
-    retainedCount: retained.count,
-    retainedBytes: retained.bytes,
-    connectTimeoutMs: connect.timeout,
-    drainTimeoutMs: drain.timeout,
-  })),
+  {
+    topicLength: 'topic.length',
+    topicLevels: 'topic.levels',
+    topicDollar: 'topic.dollar',
+    clientIdLength: 'clientid.length',
+    clientIdCharset: 'clientid.charset',
+    packetsBeforeConnect: 'packets.before_connect',
+    connections: 'connections',
+    filters: 'filters',
+    retainedCount: 'retained.count',
+    retainedBytes: 'retained.bytes',
+    connectTimeoutMs: 'connect.timeout',
+    drainTimeoutMs: 'drain.timeout',
+  },
 )
 
 export type LimitsConfig = v.InferOutput<typeof limitsSchema>

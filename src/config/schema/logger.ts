@@ -1,8 +1,9 @@
-import * as v from 'valibot'
+import type * as v from 'valibot'
 import { block, choice, count, text } from './fields.ts'
+import { renamed } from './renamed.ts'
 
 /** The `logger` block, the same in the file of every service. */
-export const loggerSchema = v.pipe(
+export const loggerSchema = renamed(
   block(
     {
       path: text({
@@ -56,14 +57,14 @@ export const loggerSchema = v.pipe(
     },
     'Where log lines go, which, and how long they are kept.',
   ),
-  v.transform(({ path, level, format, age, size, backup }) => ({
-    path,
-    level,
-    format,
-    maxAgeDays: age.max,
-    maxSizeMb: size.max,
-    maxBackups: backup.max,
-  })),
+  {
+    path: 'path',
+    level: 'level',
+    format: 'format',
+    maxAgeDays: 'age.max',
+    maxSizeMb: 'size.max',
+    maxBackups: 'backup.max',
+  },
 )
 
 export type LoggerConfig = v.InferOutput<typeof loggerSchema>

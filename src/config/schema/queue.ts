@@ -1,7 +1,7 @@
-import * as v from 'valibot'
 import { block, choice, count, size } from './fields.ts'
+import { renamed } from './renamed.ts'
 
-export const queueSchema = v.pipe(
+export const queueSchema = renamed(
   block(
     {
       max: block(
@@ -47,10 +47,10 @@ export const queueSchema = v.pipe(
     },
     'The queue of a session: what it gets when it reads again or comes back.',
   ),
-  v.transform(({ max, total, overflow }) => ({
-    maxMessages: max.messages,
-    maxBytes: max.bytes,
-    maxTotalBytes: total.bytes,
-    overflow,
-  })),
+  {
+    maxMessages: 'max.messages',
+    maxBytes: 'max.bytes',
+    maxTotalBytes: 'total.bytes',
+    overflow: 'overflow',
+  },
 )

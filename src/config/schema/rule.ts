@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { choice, count, flag, list, show, text, wrongBlock } from './fields.ts'
+import { choice, count, flag, list, requiredCount, show, text, wrongBlock } from './fields.ts'
 
 function qos(description: string) {
   return v.pipe(
@@ -18,7 +18,7 @@ const source = v.nullish(
       qos: qos('Highest QoS that messages are taken with.'),
       principal: text({
         description:
-          'Only messages that this principal publishes; `anonymous` is who needs no name. Empty: from everybody.',
+          'Only messages that this principal publishes, named by its username; `anonymous`: clients without a username. Empty: from everybody.',
         reload: 'hot',
       }),
     },
@@ -32,7 +32,7 @@ const target = v.nullish(
     {
       topic: text({
         description:
-          'Topic they are published to, without wildcards. `{1}`, `{2}` ... stand for what the first, second ... `+` of the source matches, `{#}` for the levels that its `#` matches, `{topic}`, `{clientid}` and `{username}` for the topic and the publisher of the message. `\\{` is a brace.',
+          'Topic they are published to, without wildcards. `{1}`, `{2}` ... stand for what the first, second ... `+` of the source matches, `{#}` for the levels that its `#` matches, `{topic}`, `{clientid}` and `{username}` for the topic and the publisher of the message. `\\{` is a brace. Quote a target that begins with `{`, which YAML takes for a block.',
         required: true,
         reload: 'hot',
       }),
@@ -53,10 +53,8 @@ const limit = v.pipe(
   v.nullish(
     v.object(
       {
-        rate: count({
-          default: 0,
+        rate: requiredCount({
           min: 1,
-          zero: 'refused',
           description: 'Messages a second that are forwarded at most; more are dropped and counted.',
           reload: 'hot',
         }),

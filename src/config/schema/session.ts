@@ -1,7 +1,7 @@
-import * as v from 'valibot'
 import { block, durationOrNever } from './fields.ts'
+import { renamed } from './renamed.ts'
 
-export const sessionSchema = v.pipe(
+export const sessionSchema = renamed(
   block(
     {
       expiry: durationOrNever({
@@ -14,5 +14,5 @@ export const sessionSchema = v.pipe(
     },
     'Sessions of clients that are away.',
   ),
-  v.transform(({ expiry }) => ({ expiryMs: expiry })),
+  { expiryMs: 'expiry' },
 )

@@ -1,7 +1,7 @@
-import * as v from 'valibot'
 import { block, choice, duration, size, text } from './fields.ts'
+import { renamed } from './renamed.ts'
 
-export const storageSchema = v.pipe(
+export const storageSchema = renamed(
   block(
     {
       dir: text({
@@ -52,11 +52,11 @@ export const storageSchema = v.pipe(
     },
     'What outlives a stop of the hub, and how safe it is.',
   ),
-  v.transform(({ dir, sync, interval, max, reserve }) => ({
-    dir,
-    sync,
-    intervalMs: interval,
-    maxBytes: max.bytes,
-    reserveBytes: reserve,
-  })),
+  {
+    dir: 'dir',
+    sync: 'sync',
+    intervalMs: 'interval',
+    maxBytes: 'max.bytes',
+    reserveBytes: 'reserve',
+  },
 )

@@ -46,6 +46,8 @@ describe('the banner', () => {
     assert.match(memory, /^Open: every program on this machine /m)
     assert.match(memory, /^In memory: nothing survives a stop, .*\n {2}npx openedge hub -w DIR +keeps them on disk/m)
     assert.match(memory, /mosquitto_sub -h 127\.0\.0\.1 -p 2883 /)
+    assert.match(memory, /^ {2}npx openedge hub top /m)
+    assert.match(memory, /^ {2}mosquitto_sub .* -t '\$SYS\/#' -v$/m)
     assert.match(memory, /connect\('ws:\/\/127\.0\.0\.1:9083'\)/)
     const durable = openBanner(started({ dir: 'edge/data', sync: 'always', intervalMs: 1000 }))
     assert.match(durable, /^Stored in edge\/data \(sync: always\): /m)

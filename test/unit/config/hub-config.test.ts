@@ -63,7 +63,8 @@ test('an empty file means the defaults of OpenEdge', () => {
       reserveBytes: 16_777_216,
     },
     shutdownTimeoutMs: 600_000,
-    metrics: { reportIntervalMs: 60_000 },
+    metrics: { reportIntervalMs: 60_000, listen: '', events: false },
+    control: { socket: 'auto' },
     logger: { path: '', level: 'info', format: 'text', maxAgeDays: 15, maxSizeMb: 50, maxBackups: 15 },
     limits: {
       topicLength: 255,
@@ -90,7 +91,13 @@ test('an empty file means the defaults of OpenEdge', () => {
 test('the parts of a configuration have the types that others rely on', () => {
   const permission: PermissionConfig = { action: 'pub', permit: ['a/#'] }
   const principal: PrincipalConfig = { username: 'u', password: '', permissions: [permission] }
-  const rule: RuleConfig = { source: { topic: 'a', qos: 1 }, target: { topic: 'b', qos: 0 } }
+  const rule: RuleConfig = {
+    source: { topic: 'a/+', qos: 1, principal: 'u' },
+    target: { topic: 'b/{1}', qos: 2, retain: 'keep' },
+    limit: { rate: 5, burst: 10 },
+    authorize: true,
+    principal: 'u',
+  }
   const anonymous: HubConfig['anonymous'] = { permissions: [permission] }
   const config: HubConfig = { ...defaultHubConfig(), principals: [principal], subscriptions: [rule], anonymous }
   const text = JSON.stringify({ principals: [principal], subscriptions: [rule], anonymous })
@@ -108,7 +115,8 @@ storage: {dir: , sync: ""}
 queue: {overflow: ""}
 session: {expiry: }
 shutdown: {timeout: }
-metrics: {report: {interval: 0}}
+metrics: {report: {interval: 0}, listen: , events: }
+control: {socket: ""}
 logger: {level: "", format: ~, age: {max: 0}, size: {max: 0}, backup: {max: 0}}
 `
   assert.deepEqual(load(text), defaultHubConfig())

@@ -1,0 +1,85 @@
+import { once } from 'node:events'
+import { lstatSync, readdirSync, unlinkSync } from 'node:fs'
+import { connect, type Server } from 'node:net'
+import { join } from 'node:path'
+import { GatewayError, messageOf, systemCodeOf } from '../../common/index.ts'
+
+const BACKLOG = 128
+/** Only the owner may connect. */
+const UMASK = 0o177
+
+/** Younger sockets may be about to be listened on. */
+const ABANDONED_AFTER_MS = 60_000
+/** Bounds what one start does. */
+const MOST_REMOVED = 1000
+
+/** Binds a server to the path, in place of a socket that nobody answers. Rejects with what to do. */
+export async function bindSocket(server: Server, path: string): Promise<void> {
+  try {
+    await listen(server, path)
+  } catch (cause) {
+    if (systemCodeOf(cause) !== 'EADDRINUSE') throw failure(path, messageOf(cause), cause)
+    await removeStale(path)
+    try {
+      await listen(server, path)
+    } catch (again) {
+      throw failure(path, messageOf(again), again)
+    }
+  }
+}
+
+/** Removes the sockets of hubs that were killed and did not come back, so that they do not become ever more. */
+export async function removeAbandoned(folder: string): Promise<void> {
+  const before = Date.now() - ABANDONED_AFTER_MS
+  for (const name of readdirSync(folder).slice(0, MOST_REMOVED)) {
+    const path = join(folder, name)
+    const found = lstatSync(path, { throwIfNoEntry: false })
+    if (found?.isSocket() !== true || found.mtimeMs > before || (await isAnswered(path))) continue
+    try {
+      unlinkSync(path)
+    } catch (failure) {
+      if (systemCodeOf(failure) !== 'ENOENT') throw failure // another hub was quicker
+    }
+  }
+}
+
+function listen(server: Server, path: string): Promise<void> {
+  const listening = once(server, 'listening')
+  // The file is made before listen() returns: nobody else ever may open it.
+  const before = process.umask(UMASK)
+  try {
+    server.listen({ path, backlog: BACKLOG })
+  } finally {
+    process.umask(before)
+  }
+  return listening.then(() => {})
+}
+
+/** Removes the file of a hub that did not end in good order. Throws when it is anything else. */
+async function removeStale(path: string): Promise<void> {
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  if (found === undefined) return
+  if (!found.isSocket()) throw failure(path, 'there is a file of that name that is not a socket: move it away')
+  if (await isAnswered(path)) {
+    throw new GatewayError('ERR_LISTEN_ADDRESS_IN_USE', `the control socket ${path} belongs to a hub that is running`)
+  }
+  unlinkSync(path)
+}
+
+/** False only when the kernel says that nobody listens: a hub that is merely busy keeps its socket. */
+async function isAnswered(path: string): Promise<boolean> {
+  const socket = connect({ path })
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch (refusal) {
+    const code = systemCodeOf(refusal)
+    return code !== 'ECONNREFUSED' && code !== 'ENOENT'
+  } finally {
+    socket.destroy()
+  }
+}
+
+function failure(path: string, problem: string, cause?: unknown): GatewayError {
+  return new GatewayError('ERR_LISTEN_FAILED', `the control socket ${path} can't be used: ${problem}`, { cause })
+}

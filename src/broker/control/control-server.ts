@@ -1,0 +1,123 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { dirname } from 'node:path'
+import type { Logger, Service } from '../../common/index.ts'
+import type { Hub } from '../hub.ts'
+import type { ReloadAnswer } from './answers.ts'
+import { bindSocket, removeAbandoned } from './bind-socket.ts'
+import { ControlRoutes, type Reply } from './control-routes.ts'
+import { LoopWatch } from './loop-watch.ts'
+import { prepareFolder } from './socket-folder.ts'
+
+const MAX_CONNECTIONS = 16
+/** A client identifier of 64 KiB, each byte of it escaped. */
+const MAX_HEADER_BYTES = 204_800
+/** No request needs a body. */
+const MAX_BODY_BYTES = 4096
+const HEADERS_TIMEOUT_MS = 5000
+const REQUEST_TIMEOUT_MS = 10_000
+/** A connection that is between two requests, or does not take its answer. */
+const IDLE_TIMEOUT_MS = 30_000
+/** After a stop, for answers that are on their way. */
+const LAST_ANSWERS_MS = 200
+
+export interface ControlOptions {
+  /** Absolute; see controlSocketPath. */
+  readonly path: string
+  /** The hub chose the path, not the user: its folder is the hub's own. */
+  readonly isAutomatic: boolean
+  readonly version: string
+  readonly log: Logger
+  readonly reload: () => Promise<ReloadAnswer>
+}
+
+/**
+ * The way in for commands on the same machine: HTTP with JSON on a unix socket that only the user of the hub may open.
+ * start() rejects when the socket can't be used: with `ERR_LISTEN_ADDRESS_IN_USE` when another hub has it.
+ */
+export class ControlServer implements Service {
+  readonly name = 'control'
+  readonly #options: ControlOptions
+  readonly #server: Server
+  readonly #watch = new LoopWatch()
+  readonly #routes: ControlRoutes
+
+  constructor(hub: Hub, options: ControlOptions) {
+    this.#options = options
+    this.#routes = new ControlRoutes(hub, this.#watch, options.version, options.reload)
+    this.#server = createServer(
+      {
+        maxHeaderSize: MAX_HEADER_BYTES,
+        headersTimeout: HEADERS_TIMEOUT_MS,
+        requestTimeout: REQUEST_TIMEOUT_MS,
+        keepAliveTimeout: IDLE_TIMEOUT_MS,
+        connectionsCheckingInterval: HEADERS_TIMEOUT_MS,
+      },
+      (request, response) => void this.#answer(request, response),
+    )
+    this.#server.maxConnections = MAX_CONNECTIONS
+    this.#server.setTimeout(IDLE_TIMEOUT_MS)
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    const { path, isAutomatic } = this.#options
+    signal.throwIfAborted()
+    prepareFolder(dirname(path), process.getuid?.() ?? -1, isAutomatic)
+    if (isAutomatic) await removeAbandoned(dirname(path))
+    await bindSocket(this.#server, path)
+    this.#server.on('error', error => this.#options.log.warn({ error }, 'control.failed'))
+  }
+
+  async stop(): Promise<void> {
+    this.#watch.close()
+    if (!this.#server.listening) return
+    // The file goes with the server.
+    const closed = new Promise<void>(resolve => this.#server.close(() => resolve()))
+    const late = setTimeout(() => this.#server.closeAllConnections(), LAST_ANSWERS_MS)
+    await closed
+    clearTimeout(late)
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    response.on('error', () => {}) // who has gone needs no answer
+    try {
+      if (!(await isTaken(request))) {
+        send(response, { status: 413, body: { error: `a request has ${MAX_BODY_BYTES} bytes of body at most` } })
+        return
+      }
+      // What is asked for may take longer than a connection may be idle.
+      request.socket.setTimeout(0)
+      const reply = await this.#routes.reply(request.method ?? '', request.url ?? '')
+      request.socket.setTimeout(IDLE_TIMEOUT_MS)
+      send(response, reply)
+    } catch (error) {
+      this.#options.log.warn({ url: request.url?.slice(0, 200), error }, 'control.failed')
+      send(response, { status: 500, body: { error: 'the hub could not answer; its log says why' } })
+    }
+  }
+}
+
+/** Reads the body, which nobody needs. False when it is too long. */
+function isTaken(request: IncomingMessage): Promise<boolean> {
+  return new Promise(resolve => {
+    let length = 0
+    request.on('data', (chunk: Buffer) => {
+      length += chunk.length
+      if (length > MAX_BODY_BYTES) resolve(false)
+    })
+    request.on('end', () => resolve(true))
+    request.on('error', () => resolve(false))
+  })
+}
+
+function send(response: ServerResponse, { status, body, allow }: Reply): void {
+  if (response.headersSent || response.destroyed) return
+  const bytes = Buffer.from(`${JSON.stringify(body)}\n`)
+  response.writeHead(status, {
+    'Content-Type': 'application/json; charset=utf-8',
+    'Content-Length': bytes.length,
+    'Cache-Control': 'no-store',
+    ...(allow !== undefined && { Allow: allow }),
+    ...(status === 413 && { Connection: 'close' }),
+  })
+  response.end(bytes)
+}

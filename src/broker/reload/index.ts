@@ -1,0 +1,2 @@
+export { reloadHub } from './reload-hub.ts'
+export { Reporting } from './reporting.ts'

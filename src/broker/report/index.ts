@@ -1,0 +1,8 @@
+export { ClientEvents } from './client-events.ts'
+export { MetricsServer } from './metrics-server.ts'
+export { openedgeReport } from './openedge-report.ts'
+export { Reporter } from './reporter.ts'
+export { type RuleReport, rulesOf } from './rule-reports.ts'
+export { type SessionDetail, sessionDetail } from './session-detail.ts'
+export { type SlowConsumer, slowConsumers } from './slow-consumers.ts'
+export { type HubSnapshot, snapshotOf } from './snapshot.ts'

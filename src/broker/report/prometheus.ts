@@ -1,0 +1,51 @@
+import { Registry } from 'prom-client'
+import type { Hub } from '../hub.ts'
+import { GcWatch } from './gc-watch.ts'
+import { HubFigures } from './hub-figures.ts'
+import { ProcessFigures } from './process-figures.ts'
+import { Readings } from './reading.ts'
+
+/** All figures in the text format of Prometheus. Between two scrapes only the event loop and the collector are watched. */
+export class Exposition {
+  readonly #registry = new Registry()
+  readonly #hub: HubFigures
+  readonly #process = new ProcessFigures()
+  readonly #gc: GcWatch
+  #rendering: Promise<string> | null = null
+
+  constructor(hub: Hub, version: string) {
+    const readings = new Readings(this.#registry)
+    this.#hub = new HubFigures(hub, version)
+    this.#hub.register(readings)
+    this.#process.register(readings)
+    this.#gc = new GcWatch(this.#registry)
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType
+  }
+
+  async start(): Promise<void> {
+    this.#gc.start()
+    await this.#process.start()
+  }
+
+  stop(): void {
+    this.#gc.stop()
+    this.#process.stop()
+  }
+
+  /** The figures of now. Who asks while they are being gathered gets the same. */
+  render(): Promise<string> {
+    this.#rendering ??= this.#render().finally(() => {
+      this.#rendering = null
+    })
+    return this.#rendering
+  }
+
+  async #render(): Promise<string> {
+    await this.#process.take()
+    this.#hub.take()
+    return this.#registry.metrics()
+  }
+}

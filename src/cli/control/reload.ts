@@ -1,0 +1,32 @@
+import type { ReloadAnswer } from '../../broker/index.ts'
+import { type Arguments, EXIT, type Shell } from '../command.ts'
+import { oneLine } from '../text.ts'
+import { askHub, refusal } from './ask.ts'
+
+const RELOAD_TIMEOUT_MS = 120_000
+
+/** Has a hub read its configuration again and prints what came of it. */
+export async function askReload(args: Arguments, shell: Shell): Promise<number> {
+  const reply = await askHub(args, shell, 'POST', '/v1/reload', RELOAD_TIMEOUT_MS)
+  if (reply.status !== 200 || !isReloadAnswer(reply.body)) throw refusal(reply)
+  const answer = reply.body
+  if (!answer.ok) {
+    for (const problem of answer.problems) shell.err(oneLine(problem))
+    shell.err('openedge: the hub goes on with the configuration that it has')
+    return EXIT.runtime
+  }
+  for (const warning of answer.warnings) shell.err(`warning: ${oneLine(warning)}`)
+  shell.out(answer.changed.length === 0 ? 'reloaded: nothing changed' : `reloaded: ${list(answer.changed)}`)
+  if (answer.restart.length > 0) shell.out(`changed in the file, from the next start on: ${list(answer.restart)}`)
+  return EXIT.ok
+}
+
+function list(names: readonly string[]): string {
+  return oneLine(names.join(', '))
+}
+
+function isReloadAnswer(body: unknown): body is ReloadAnswer {
+  if (typeof body !== 'object' || body === null || !('ok' in body)) return false
+  const lists = body.ok === true ? ['changed', 'restart', 'warnings'] : ['problems']
+  return lists.every(name => Array.isArray(Reflect.get(body, name)))
+}

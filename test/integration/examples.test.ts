@@ -1,0 +1,166 @@
+// The folders in examples, run as they are: only ports and folders are others.
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import net from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, type TestContext, test } from 'node:test'
+import { type Hub, startHub } from '../../src/broker/index.ts'
+import { type HubConfig, parseHubConfig } from '../../src/config/index.ts'
+import { publish } from '../support/packets.ts'
+import { openRawClient, type RawClient } from '../support/raw-client.ts'
+import { linesOf } from '../support/rules.ts'
+
+const examples = join(import.meta.dirname, '../../examples')
+const env = {
+  MACHINE_PASSWORD: 'm',
+  UPLINK_PASSWORD: 'u',
+  DISPLAY_PASSWORD: 'd',
+}
+
+interface RunningExample {
+  readonly hub: Hub
+  readonly connect: (username: string, password: string) => Promise<RawClient>
+}
+
+/** Runs an example on one free TCP port, with what it stores in a folder of the test. */
+async function runExample(t: TestContext, name: string, changes: Partial<HubConfig> = {}): Promise<RunningExample> {
+  const folder = mkdtempSync(join(tmpdir(), 'openedge-example-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const text = readFileSync(join(examples, name, 'service.yml'), 'utf8')
+  const { config } = parseHubConfig(text, { file: `${name}/service.yml`, env, strict: name !== 'openedge-0.1.5' })
+  const listen = ['tcp://127.0.0.1:0']
+  const running = await startHub({ config: { ...config, ...changes, listen }, baseDir: folder })
+  const clients: RawClient[] = []
+  t.after(async () => {
+    // A hub that stops drops its clients, which must not look like a failure of theirs.
+    for (const client of clients) client.finish()
+    await running.close()
+  })
+  const port = Number(/:(\d+)$/.exec(running.urls[0] ?? '')?.[1])
+  let last = 0
+  return {
+    hub: running.hub,
+    async connect(username, password) {
+      const client = await openRawClient(t, { transport: 'tcp', host: '127.0.0.1', port })
+      clients.push(client)
+      const { returnCode } = await client.connect({ clientId: `client-${++last}`, username, password })
+      assert.equal(returnCode, 0, `${username} is let in`)
+      return client
+    },
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as net.AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** The next so many messages, in the order of the alphabet. */
+async function receive(client: RawClient, count: number): Promise<string[]> {
+  const lines: string[] = []
+  while (lines.length < count) lines.push(...linesOf([await client.receive()]))
+  return lines.sort()
+}
+
+test('a message to t also arrives as t/topic with the example of OpenEdge 0.1.5', async t => {
+  const { connect } = await runExample(t, 'openedge-0.1.5', {
+    certificate: { ca: '', cert: '', key: '', identity: 'username' },
+  })
+  const client = await connect('test', 'hahaha')
+  await client.subscribe(['#', 1])
+  client.send(publish({ topic: 't', payload: 'hello', qos: 1, packetId: 7 }))
+  const came = await client.everything()
+  assert.deepEqual(linesOf(came).sort(), ['t 1 hello', 't/topic 0 hello'])
+  assert.equal(came.filter(({ type }) => type === 'puback').length, 1, 'it is acknowledged')
+})
+
+describe('the gateway example', () => {
+  test('passes on what machines publish, under the names of the cloud', async t => {
+    const { connect } = await runGateway(t)
+    const uplink = await connect('uplink', 'u')
+    const machine = await connect('machine', 'm')
+    await uplink.subscribe(['cloud/site-7/#', 1])
+    await machine.publish({ topic: 'machines/press/temperature/oil', payload: '71', qos: 1 })
+    await machine.publish({ topic: 'machines/press/temperature', payload: '24', qos: 1 })
+    await machine.publish({ topic: 'machines/press/state', payload: 'running', qos: 1 })
+    await machine.publish({ topic: 'machines/press/diary', payload: 'not for the cloud', qos: 1 })
+    assert.deepEqual(await receive(uplink, 3), [
+      'cloud/site-7/press/data/temperature 1 24',
+      'cloud/site-7/press/data/temperature/oil 1 71',
+      'cloud/site-7/press/state 1 running',
+    ])
+    await uplink.quiet()
+
+    const later = await connect('uplink', 'u')
+    await later.subscribe(['cloud/site-7/#', 1])
+    assert.deepEqual(await receive(later, 1), ['cloud/site-7/press/state 1 running RETAIN'])
+    await later.quiet()
+  })
+
+  test('brings alarms together for the display, and from there to the cloud', async t => {
+    const { connect } = await runGateway(t)
+    const uplink = await connect('uplink', 'u')
+    const display = await connect('display', 'd')
+    const machine = await connect('machine', 'm')
+    await uplink.subscribe(['cloud/site-7/#', 1])
+    await display.subscribe(['display/#', 1])
+    await machine.publish({ topic: 'machines/lathe/alarm/door', payload: 'open', qos: 1 })
+    assert.deepEqual(await receive(display, 1), ['display/alarms/door/lathe 1 open'])
+    assert.deepEqual(await receive(uplink, 1), ['cloud/site-7/alarms/door/lathe 1 open'])
+  })
+
+  test('lets ten of many vibrations through to the cloud, and all to the display', async t => {
+    const { connect, hub } = await runGateway(t)
+    const uplink = await connect('uplink', 'u')
+    const display = await connect('display', 'd')
+    const machine = await connect('machine', 'm')
+    await uplink.subscribe(['cloud/site-7/#', 1])
+    await display.subscribe(['display/#', 1])
+    for (let number = 0; number < 50; number++) {
+      await machine.publish({ topic: 'machines/press/vibration', payload: `${number}` })
+    }
+    assert.equal((await receive(display, 50)).length, 50)
+    const passed = linesOf(await uplink.everything()).length
+    assert.ok(passed >= 10 && passed < 50, `${passed} of 50 came through`)
+    const rule = hub.state.rules.rules.find(({ name }) => name.startsWith('machines/+/vibration -> cloud/'))
+    assert.deepEqual([rule?.matched, rule?.forwarded, rule?.dropped], [50, passed, 50 - passed])
+  })
+
+  test('takes commands from the uplink alone', async t => {
+    const { connect } = await runGateway(t)
+    const uplink = await connect('uplink', 'u')
+    const machine = await connect('machine', 'm')
+    await machine.subscribe(['commands/press', 1])
+    await uplink.publish({ topic: 'cloud/site-7/press/command', payload: 'stop', qos: 1 })
+    assert.deepEqual(await receive(machine, 1), ['commands/press 1 stop'])
+  })
+
+  test('tells its figures to the display and to Prometheus', async t => {
+    const { connect, metrics } = await runGateway(t)
+    const machine = await connect('machine', 'm')
+    await machine.publish({ topic: 'machines/press/state', payload: 'running', qos: 1 })
+    const display = await connect('display', 'd')
+    await display.subscribe(['$SYS/broker/version', 0])
+    assert.match((await receive(display, 1)).join(), /^\$SYS\/broker\/version 0 openedge version .* RETAIN$/)
+    await display.subscribe(['$SYS/broker/events/client/#', 0])
+    await connect('uplink', 'u')
+    assert.match((await receive(display, 1)).join(), /^\$SYS\/broker\/events\/client\/connected 0 .*"uplink"/)
+
+    const answer = await fetch(`${metrics}/metrics`)
+    assert.equal(answer.status, 200)
+    assert.match(await answer.text(), /machines\/\+\/state/)
+    assert.equal((await fetch(`${metrics}/readyz`)).status, 200)
+  })
+})
+
+async function runGateway(t: TestContext): Promise<RunningExample & { metrics: string }> {
+  const metrics = `http://127.0.0.1:${await freePort()}`
+  const changes = { metrics: { reportIntervalMs: 1000, listen: metrics, events: true } }
+  return { ...(await runExample(t, 'gateway', changes)), metrics }
+}
