@@ -114,7 +114,7 @@ async function generateLoad(target: Target, reloads: number, rate: number) {
       rate,
       warmupMs: WARMUP_MS,
       // Room for reloads that take longer than their step.
-      durationMs: reloads * STEP_MS * 1.3 + 2000,
+      durationMs: reloads * STEP_MS * 1.6 + 2000,
       stallMs: 5000,
     },
   })

@@ -183,6 +183,17 @@ suite('one copy', { skip: ownHubOnly }, () => {
     })
   }
 
+  test('[MQTT-4.3.3-2] a message of QoS 2 that is sent again is not forwarded again, one of QoS 1 is', async t => {
+    const hub = await scene(t, [rule('in -> out')])
+    const client = await reader(hub, ['out', 2])
+    for (const qos of [1, 2]) {
+      const message = { topic: 'in', payload: 'm', qos, packetId: 7 }
+      hub.publisher.send(publish(message), publish({ ...message, dup: true }))
+      assert.equal((await hub.publisher.everything()).length, 2, 'both are acknowledged')
+      assert.deepEqual(await heard(client), qos === 1 ? ['out 1 m', 'out 1 m'] : ['out 2 m'])
+    }
+  })
+
   test('each message at a topic makes its own: two ways to one topic are two copies', async t => {
     const hub = await scene(t, [rule('a -> b'), rule('b -> c'), rule('a -> c')])
     const client = await reader(hub, ['c', 1])

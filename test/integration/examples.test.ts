@@ -1,12 +1,10 @@
 // The folders in examples, run as they are: only ports and folders are others.
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
-import { type Hub, startHub } from '../../src/broker/index.ts'
+import { HubService } from '../../src/broker/index.ts'
 import { type HubConfig, parseHubConfig } from '../../src/config/index.ts'
 import { publish } from '../support/packets.ts'
 import { openRawClient, type RawClient } from '../support/raw-client.ts'
@@ -20,7 +18,7 @@ const env = {
 }
 
 interface RunningExample {
-  readonly hub: Hub
+  readonly service: HubService
   readonly connect: (username: string, password: string) => Promise<RawClient>
 }
 
@@ -31,17 +29,18 @@ async function runExample(t: TestContext, name: string, changes: Partial<HubConf
   const text = readFileSync(join(examples, name, 'service.yml'), 'utf8')
   const { config } = parseHubConfig(text, { file: `${name}/service.yml`, env, strict: name !== 'openedge-0.1.5' })
   const listen = ['tcp://127.0.0.1:0']
-  const running = await startHub({ config: { ...config, ...changes, listen }, baseDir: folder })
+  const service = new HubService({ ...config, ...changes, listen }, undefined, folder, { version: '1.2.3' })
+  await service.start(new AbortController().signal)
   const clients: RawClient[] = []
   t.after(async () => {
     // A hub that stops drops its clients, which must not look like a failure of theirs.
     for (const client of clients) client.finish()
-    await running.close()
+    await service.stop()
   })
-  const port = Number(/:(\d+)$/.exec(running.urls[0] ?? '')?.[1])
+  const port = Number(/:(\d+)$/.exec(service.urls[0] ?? '')?.[1])
   let last = 0
   return {
-    hub: running.hub,
+    service,
     async connect(username, password) {
       const client = await openRawClient(t, { transport: 'tcp', host: '127.0.0.1', port })
       clients.push(client)
@@ -50,15 +49,6 @@ async function runExample(t: TestContext, name: string, changes: Partial<HubConf
       return client
     },
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as net.AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** The next so many messages, in the order of the alphabet. */
@@ -116,7 +106,7 @@ describe('the gateway example', () => {
   })
 
   test('lets ten of many vibrations through to the cloud, and all to the display', async t => {
-    const { connect, hub } = await runGateway(t)
+    const { connect, service } = await runGateway(t)
     const uplink = await connect('uplink', 'u')
     const display = await connect('display', 'd')
     const machine = await connect('machine', 'm')
@@ -128,7 +118,7 @@ describe('the gateway example', () => {
     assert.equal((await receive(display, 50)).length, 50)
     const passed = linesOf(await uplink.everything()).length
     assert.ok(passed >= 10 && passed < 50, `${passed} of 50 came through`)
-    const rule = hub.state.rules.rules.find(({ name }) => name.startsWith('machines/+/vibration -> cloud/'))
+    const rule = service.hub.state.rules.rules.find(({ name }) => name.startsWith('machines/+/vibration -> cloud/'))
     assert.deepEqual([rule?.matched, rule?.forwarded, rule?.dropped], [50, passed, 50 - passed])
   })
 
@@ -142,25 +132,23 @@ describe('the gateway example', () => {
   })
 
   test('tells its figures to the display and to Prometheus', async t => {
-    const { connect, metrics } = await runGateway(t)
+    const { connect, service } = await runGateway(t)
     const machine = await connect('machine', 'm')
     await machine.publish({ topic: 'machines/press/state', payload: 'running', qos: 1 })
     const display = await connect('display', 'd')
     await display.subscribe(['$SYS/broker/version', 0])
-    assert.match((await receive(display, 1)).join(), /^\$SYS\/broker\/version 0 openedge version .* RETAIN$/)
+    assert.match((await receive(display, 1)).join(), /^\$SYS\/broker\/version 0 openedge version 1\.2\.3 RETAIN$/)
     await display.subscribe(['$SYS/broker/events/client/#', 0])
     await connect('uplink', 'u')
     assert.match((await receive(display, 1)).join(), /^\$SYS\/broker\/events\/client\/connected 0 .*"uplink"/)
 
-    const answer = await fetch(`${metrics}/metrics`)
+    const answer = await fetch(`${service.metricsUrl}/metrics`)
     assert.equal(answer.status, 200)
     assert.match(await answer.text(), /machines\/\+\/state/)
-    assert.equal((await fetch(`${metrics}/readyz`)).status, 200)
+    assert.equal((await fetch(`${service.metricsUrl}/readyz`)).status, 200)
   })
 })
 
-async function runGateway(t: TestContext): Promise<RunningExample & { metrics: string }> {
-  const metrics = `http://127.0.0.1:${await freePort()}`
-  const changes = { metrics: { reportIntervalMs: 1000, listen: metrics, events: true } }
-  return { ...(await runExample(t, 'gateway', changes)), metrics }
+function runGateway(t: TestContext): Promise<RunningExample> {
+  return runExample(t, 'gateway', { metrics: { reportIntervalMs: 1000, listen: 'http://127.0.0.1:0', events: true } })
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import type { AedesPublishPacket } from 'aedes'
-import { memoryPersistence } from '../contract/aedes/plugins.ts'
+import { memoryPersistence, memoryQueue } from '../contract/aedes/plugins.ts'
 import { embedHub, until } from '../support/embedded-hub.ts'
 import { heard, linesOf, publishAtOnce, rule, ruleOf } from '../support/rules.ts'
 
@@ -140,6 +140,28 @@ for (const qos of QOS) {
     })
   })
 
+  suite(`a plugged emitter, QoS ${qos}`, () => {
+    test('clients and functions hear copies, each once', async t => {
+      const { hub, connect } = await embedHub(t, { mq: memoryQueue() })
+      hub.useRules(CHAIN)
+      const told: string[] = []
+      const tell: Parameters<typeof hub.subscribe>[1] = (packet, done) => {
+        told.push(`${packet.topic} ${packet.payload.toString()}`)
+        done()
+      }
+      for (const filter of ['copy/#', 'end/#'])
+        await new Promise<void>(resolve => hub.subscribe(filter, tell, () => resolve()))
+      const reader = await connect('reader')
+      await reader.subscribe(['copy/#', 2], ['end/#', 2])
+      const publisher = await connect('publisher')
+      for (const payload of ['1', '2']) {
+        await publisher.publish({ topic: 'in/x', payload, qos })
+        assert.deepEqual(await heard(reader), [`copy/x ${as} ${payload}`, `end/publisher/x ${as} ${payload}`])
+      }
+      assert.deepEqual(told.sort(), ['copy/x 1', 'copy/x 2', 'end/publisher/x 1', 'end/publisher/x 2'])
+    })
+  })
+
   suite(`a plugged persistence, QoS ${qos}`, () => {
     test('those who are there and those who are away get the copies; so does who comes late', async t => {
       const { hub, connect, open } = await embedHub(t, { persistence: memoryPersistence() })
@@ -165,3 +187,23 @@ for (const qos of QOS) {
     })
   })
 }
+
+test('what the hub says of itself can be forwarded', async t => {
+  const { hub, connect } = await embedHub(t)
+  hub.useRules([rule('$SYS/+/new/clients -> audit/clients')])
+  const reader = await connect('reader')
+  await reader.subscribe(['audit/#', 2])
+  await connect('newcomer')
+  assert.deepEqual(linesOf([await reader.receive()]), ['audit/clients 0 newcomer'])
+  await reader.quiet()
+})
+
+test('a source that begins with a wildcard does not take what the hub says of itself', async t => {
+  const { hub, connect } = await embedHub(t)
+  hub.useRules([rule('# -> $all'), rule('+/+/new/clients -> $some')])
+  const reader = await connect('reader')
+  await reader.subscribe(['$all', 2], ['$some', 2])
+  await connect('newcomer')
+  await reader.quiet()
+  assert.equal(hub.state.counters.forwarded, 0)
+})

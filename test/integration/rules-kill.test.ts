@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
 import { Random } from '../crash/random.ts'
+import { configOf } from '../support/embedded-hub.ts'
 import { KillableHub } from '../support/killable-hub.ts'
 import { type Packet, publish, pubrel } from '../support/packets.ts'
 import type { RawClient } from '../support/raw-client.ts'
@@ -46,8 +47,8 @@ async function stage(t: TestContext): Promise<Trial> {
 }
 
 /** What each session has, from the disk alone. */
-async function recover(t: TestContext, dir: string): Promise<Map<string, number[]>> {
-  const stored = await StoredHub.start(t, { storage: { dir: join(dir, 'data') } })
+async function recover(t: TestContext, dir: string, config = configOf('')): Promise<Map<string, number[]>> {
+  const stored = await StoredHub.start(t, { config, storage: { dir: join(dir, 'data') } })
   const found = new Map<string, number[]>()
   for (const clientId of SESSIONS.keys()) {
     const client = await stored.kept(clientId, true)
@@ -98,6 +99,16 @@ suite('killed while it forwards', { concurrency: 1 }, () => {
       for (const [clientId, received] of await recover(t, trial.dir)) assert.deepEqual(received, [7], clientId)
     })
   }
+
+  test('a Will of its clients is forwarded when it is back', async t => {
+    const trial = await stage(t)
+    const mortal = await trial.hub.open()
+    await mortal.connect({ clientId: 'mortal', will: { topic: 'in/a', payload: '8', qos: 1 } })
+    await trial.publisher.publish({ topic: 'in/a', payload: '7', qos: 1 })
+    await trial.hub.kill()
+    const found = await recover(t, trial.dir, configOf(YAML))
+    for (const [clientId, received] of found) assert.deepEqual(received, [7, 8], clientId)
+  })
 
   for (let i = 0; i < KILLS; i++) {
     const seed = SEED + i

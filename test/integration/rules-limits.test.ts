@@ -1,7 +1,7 @@
 /** What a rule leaves out: others' messages, what is too much, what is not permitted, what goes in a circle. */
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { configOf, type EmbeddedHub, embedHub, until } from '../support/embedded-hub.ts'
+import { configOf, type EmbeddedHub, embedHub } from '../support/embedded-hub.ts'
 import { publish } from '../support/packets.ts'
 import { heard, linesOf, publishAtOnce, rule, ruleOf } from '../support/rules.ts'
 
@@ -28,6 +28,13 @@ const numbers = (count: number): string[] => Array.from({ length: count }, (_, i
 function figures(embedded: EmbeddedHub, name: string): number[] {
   const { matched, forwarded, dropped } = ruleOf(embedded, name)
   return [matched, forwarded, dropped]
+}
+
+/** Has the hub's clock stand still, but for the milliseconds that are given to what this returns. */
+function clockOf({ hub: { state } }: EmbeddedHub): (ms: number) => void {
+  let { now } = state
+  state.tick = () => void (state.now = now)
+  return ms => void (now += ms)
 }
 
 suite('source.principal', () => {
@@ -99,8 +106,8 @@ suite('limit', () => {
       test(`so many at once, the rest is dropped and counted: QoS ${qos}, ${isRun ? 'in one write' : 'one by one'}`, async t => {
         const embedded = await embedHub(t)
         const { hub, connect } = embedded
-        // One an hour: nothing is added while the test runs.
-        hub.useRules([rule('in/# -> out', { limit: { rate: 1 / 3600, burst: 5 } })])
+        clockOf(embedded)
+        hub.useRules([rule('in/# -> out', { limit: { rate: 1, burst: 5 } })])
         const reader = await connect('reader')
         await reader.subscribe(['#', 2])
         const publisher = await connect('publisher')
@@ -120,7 +127,8 @@ suite('limit', () => {
   test('holds for all topics and publishers together', async t => {
     const embedded = await embedHub(t)
     const { hub, connect } = embedded
-    hub.useRules([rule('in/+ -> out/{1}', { limit: { rate: 1 / 3600, burst: 5 } })])
+    clockOf(embedded)
+    hub.useRules([rule('in/+ -> out/{1}', { limit: { rate: 1, burst: 5 } })])
     const publishers = [await connect('1'), await connect('2')]
     for (const [i, publisher] of publishers.entries()) {
       await publishAtOnce(publisher, `in/${i}`, 1, ['a', 'b'])
@@ -129,45 +137,68 @@ suite('limit', () => {
     assert.deepEqual(figures(embedded, 'in/+ -> out/{1}'), [6, 5, 1])
   })
 
-  test('after a pause there is room again, and not more than before', async t => {
+  test('after a pause there is room again, and never for more than the burst', async t => {
     const embedded = await embedHub(t)
-    const { hub, connect } = embedded
-    hub.useRules([rule('in -> out', { limit: { rate: 50, burst: 3 } })])
-    const publisher = await connect('publisher')
-    const reader = await connect('reader')
-    await reader.subscribe(['out', 0])
-    await publishAtOnce(publisher, 'in', 0, numbers(100))
-    const first = await heard(reader)
-    assert.ok(first.length >= 3 && first.length < 50, `${first.length} passed at first`)
-    const isRoom = async (): Promise<boolean> => {
-      await publisher.publish({ topic: 'in', payload: 'again', qos: 0 })
-      return (await heard(reader)).length > 0
+    embedded.hub.useRules([rule('in -> out', { limit: { rate: 50, burst: 3 } })])
+    const wait = clockOf(embedded)
+    const publisher = await embedded.connect('publisher')
+    const passing = async (): Promise<number> => {
+      const before = ruleOf(embedded, 'in -> out').forwarded
+      await publishAtOnce(publisher, 'in', 1, numbers(10))
+      return ruleOf(embedded, 'in -> out').forwarded - before
     }
-    await until(isRoom, 'a message passes')
-    const since = performance.now()
-    await until(() => performance.now() > since + 500, 'many tokens have come')
-    await publishAtOnce(publisher, 'in', 0, numbers(100))
-    const last = await heard(reader)
-    assert.ok(last.length >= 3 && last.length < 20, `${last.length} passed at last`)
-    const { matched, forwarded, dropped } = ruleOf(embedded, 'in -> out')
-    assert.equal(forwarded + dropped, matched)
+    for (const [pauseMs, wanted] of [
+      [0, 3],
+      [0, 0],
+      [20, 1],
+      [10, 0],
+      [10, 1],
+      [45, 2],
+      [15, 1],
+      [3_600_000, 3],
+    ] as const) {
+      wait(pauseMs)
+      assert.equal(await passing(), wanted, `after ${pauseMs} ms`)
+    }
+    assert.deepEqual(figures(embedded, 'in -> out'), [80, 11, 69])
   })
 
   test('a burst of 0 is as many as the rate', async t => {
     const embedded = await embedHub(t)
     embedded.hub.useRules([rule('in -> out', { limit: { rate: 7 } })])
+    const wait = clockOf(embedded)
     const publisher = await embedded.connect('publisher')
-    await publishAtOnce(publisher, 'in', 1, numbers(1000))
-    const { forwarded } = ruleOf(embedded, 'in -> out')
-    assert.ok(forwarded >= 7 && forwarded < 20, `${forwarded} passed`)
+    for (const [pauseMs, forwarded] of [
+      [0, 7],
+      [1000, 14],
+      [3_600_000, 21],
+    ] as const) {
+      wait(pauseMs)
+      await publishAtOnce(publisher, 'in', 1, numbers(30))
+      assert.equal(ruleOf(embedded, 'in -> out').forwarded, forwarded)
+    }
+  })
+
+  test('a rule that stays is not given a new burst when the rules change', async t => {
+    const embedded = await embedHub(t)
+    const { hub, connect } = embedded
+    const limited = rule('in -> out', { limit: { rate: 1, burst: 3 } })
+    hub.useRules([limited])
+    clockOf(embedded)
+    const publisher = await connect('publisher')
+    await publishAtOnce(publisher, 'in', 1, numbers(10))
+    hub.useRules([limited, rule('other -> out')])
+    await publishAtOnce(publisher, 'in', 1, numbers(10))
+    assert.deepEqual(figures(embedded, 'in -> out'), [20, 3, 17])
   })
 
   for (const isRun of [true, false]) {
     test(`what is beyond the limit of one rule goes by another with the same target: ${isRun ? 'in one write' : 'one by one'}`, async t => {
       const embedded = await embedHub(t)
       const { hub, connect } = embedded
+      clockOf(embedded)
       hub.useRules([
-        rule('in -> out', { sourceQos: 2, targetQos: 2, limit: { rate: 1 / 3600, burst: 2 } }),
+        rule('in -> out', { sourceQos: 2, targetQos: 2, limit: { rate: 1, burst: 2 } }),
         rule('in/# -> out', { sourceQos: 1, targetQos: 1 }),
       ])
       const reader = await connect('reader')
@@ -185,7 +216,8 @@ suite('limit', () => {
 
   test('a rule that comes before in a chain decides how many the next one sees', async t => {
     const embedded = await embedHub(t)
-    embedded.hub.useRules([rule('a -> b', { limit: { rate: 1 / 3600, burst: 4 } }), rule('b -> c')])
+    clockOf(embedded)
+    embedded.hub.useRules([rule('a -> b', { limit: { rate: 1, burst: 4 } }), rule('b -> c')])
     const publisher = await embedded.connect('publisher')
     await publishAtOnce(publisher, 'a', 1, numbers(10))
     assert.deepEqual(figures(embedded, 'a -> b'), [10, 4, 6])

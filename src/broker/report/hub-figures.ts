@@ -5,7 +5,7 @@ import { type RuleReport, rulesOf } from './rule-reports.ts'
 import { type HubSnapshot, type StoreSnapshot, snapshotOf } from './snapshot.ts'
 
 /** Of so many rules, those that matched most, there are figures of their own. */
-export const MOST_RULES = 1000
+const MOST_RULES = 1000
 
 interface Taken {
   readonly snapshot: HubSnapshot

@@ -106,10 +106,15 @@ export class MetricsServer implements Service {
     server.timeout = SOCKET_MS
     this.#server = server
     try {
-      this.#url = await this.#bind(server)
       const { Exposition: Figures } = await import('./prometheus.ts')
+      const url = await this.#bind(server)
+      if (this.#server !== server) {
+        server.close() // stopped meanwhile
+        return
+      }
+      this.#url = url
       this.#exposition = new Figures(this.#hub, this.#options.version)
-      await this.#exposition.start()
+      this.#exposition.start()
     } catch (error) {
       await this.stop()
       throw error
@@ -134,11 +139,11 @@ export class MetricsServer implements Service {
     await closed
   }
 
-  /** Until stop(); unless somebody else measures it already. */
+  /** Until stop(). A second server goes on with what the first has begun, and keeps it when the first one stops. */
   #measureLatency(): void {
-    if (this.#hub.state.latency !== null) return
-    this.#latency = new Latency()
-    this.#hub.state.latency = this.#latency
+    const { state } = this.#hub
+    this.#latency ??= state.latency ?? new Latency()
+    state.latency ??= this.#latency
   }
 
   async #bind(server: Server): Promise<string> {
@@ -192,6 +197,7 @@ export class MetricsServer implements Service {
   async #metrics(): Promise<Answer> {
     const exposition = this.#exposition
     if (exposition === null) return text(503, 'not ready')
+    this.#measureLatency()
     return { status: 200, type: exposition.contentType, body: await exposition.render() }
   }
 }

@@ -12,6 +12,7 @@ interface Taken {
   /** The part of the time in which the event loop had something to do. */
   readonly utilization: number
   readonly openFiles: number | null
+  readonly maxFiles: number | null
 }
 
 const NEVER_LATE: Lateness = { min: 0, max: 0, mean: 0, deviation: 0, p50: 0, p90: 0, p99: 0 }
@@ -20,14 +21,11 @@ const NEVER_LATE: Lateness = { min: 0, max: 0, mean: 0, deviation: 0, p50: 0, p9
 export class ProcessFigures {
   readonly #loop = new LoopDelay()
   readonly #startedAt = Date.now() / 1000 - process.uptime()
-  #maxFiles: number | null = null
   #used: EventLoopUtilization = performance.eventLoopUtilization()
   #taken: Taken | null = null
 
-  async start(): Promise<void> {
+  start(): void {
     this.#loop.start()
-    this.#maxFiles = await mostFiles()
-    await this.take()
   }
 
   stop(): void {
@@ -36,7 +34,7 @@ export class ProcessFigures {
 
   /** Looks at everything: what is read from now on is of this moment. */
   async take(): Promise<void> {
-    const openFiles = await countFiles()
+    const [openFiles, maxFiles] = await Promise.all([countFiles(), mostFiles()])
     const used = performance.eventLoopUtilization()
     this.#taken = {
       cpu: process.cpuUsage(),
@@ -44,6 +42,7 @@ export class ProcessFigures {
       lateness: this.#loop.take() ?? NEVER_LATE,
       utilization: performance.eventLoopUtilization(used, this.#used).utilization,
       openFiles,
+      maxFiles,
     }
     this.#used = used
   }
@@ -62,7 +61,7 @@ export class ProcessFigures {
     readings.gauge('process_start_time_seconds', 'When the process started, seconds since 1970.', () => this.#startedAt)
     readings.gauge('process_resident_memory_bytes', 'Memory of the process.', () => this.#now.memory.rss)
     readings.gauge('process_open_fds', 'Open file descriptors.', () => orNone(this.#now.openFiles))
-    readings.gauge('process_max_fds', 'File descriptors that may be open.', () => orNone(this.#maxFiles))
+    readings.gauge('process_max_fds', 'File descriptors that may be open.', () => orNone(this.#now.maxFiles))
     readings.gauge('nodejs_version_info', 'The version of Node.js.', () => [
       { labels: { version: full, major }, value: 1 },
     ])

@@ -25,9 +25,9 @@ export class Exposition {
     return this.#registry.contentType
   }
 
-  async start(): Promise<void> {
+  start(): void {
     this.#gc.start()
-    await this.#process.start()
+    this.#process.start()
   }
 
   stop(): void {

@@ -148,11 +148,11 @@ export function snapshotOf(hub: Hub): HubSnapshot {
 }
 
 function storeOf(hub: Hub, waitingMessages: number): StoreSnapshot | null {
-  const store: (Store & { readonly usedBytes?: number | null }) | null = hub.state.store
+  const { store } = hub.state
   if (store === null) return null
   return {
     alarm: store.blocked ?? 'ok',
-    bytes: store.usedBytes ?? null,
+    bytes: store.usedBytes,
     pendingBytes: store.commit.pendingBytes,
     waitingMessages,
   }

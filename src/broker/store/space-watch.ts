@@ -9,6 +9,8 @@ const COMPACT_EVERY_MS = 5000
 /** Knows whether there is room for more: below storage.max.bytes, and with the reserve still free on the disk. */
 export class SpaceWatch {
   isFull = false
+  /** As last seen; null: not looked at yet. */
+  usedBytes: number | null = null
   readonly #database: Database
   readonly #maxBytes: number
   readonly #log: Logger
@@ -44,6 +46,7 @@ export class SpaceWatch {
 
   async #check(): Promise<void> {
     const [used, free] = await Promise.all([this.#database.liveBytes(), this.#database.freeBytes()])
+    this.usedBytes = used
     const margin = this.isFull ? this.#maxBytes * FREE_AGAIN : 0
     const isOver = this.#maxBytes > 0 && used > this.#maxBytes - margin
     const reserve = this.#database.reserveBytes

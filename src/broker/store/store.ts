@@ -97,6 +97,11 @@ export class Store {
     return this.#alarm === 'ok' ? null : this.#alarm
   }
 
+  /** Bytes of the database as last seen; null: not looked at yet. */
+  get usedBytes(): number | null {
+    return this.#space.usedBytes
+  }
+
   /** While nothing can be written: what clients acknowledge fills the memory, so nothing more is sent to them. */
   get isChoked(): boolean {
     return this.commit.failure !== null && this.commit.pendingBytes > CHOKED_BYTES

@@ -47,6 +47,8 @@ export class LogFile {
   #isFailing = false
   #retryAt = 0
   #lost = 0
+  /** A line about lost lines must not be lost. */
+  #isTelling = false
   #cleanAt = 0
   /** The backup that is being made. */
   #backup: string | null = null
@@ -63,7 +65,8 @@ export class LogFile {
     if (this.#stream === null && now >= this.#retryAt) this.#stream = this.#open()
     if (now >= this.#cleanAt) this.#deleteExpired()
     const stream = this.#stream
-    if (stream === null || stream.destroyed || this.#waitingBytes > this.#maxWaitingBytes) {
+    const isFull = this.#waitingBytes > this.#maxWaitingBytes && !this.#isTelling
+    if (stream === null || stream.destroyed || isFull) {
       this.#lost++
       return
     }
@@ -134,7 +137,9 @@ export class LogFile {
     if (this.#lost === 0 || this.#isFailing || this.#stream === null) return
     const lost = this.#lost
     this.#lost = 0
+    this.#isTelling = true
     this.#options.onRecovery(lost)
+    this.#isTelling = false
   }
 
   #failed(stream: RotatingFileStream, error: unknown): void {

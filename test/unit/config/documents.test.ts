@@ -6,7 +6,13 @@ import { jsonSchema, referencePage } from '../../../docs/generate.ts'
 import { checkHubConfig } from '../../../src/config/index.ts'
 
 const root = join(import.meta.dirname, '../../..')
-const env = { SENSOR_PASSWORD: 'a', DISPLAY_PASSWORD: 'b', OPERATOR_PASSWORD: 'c' }
+const env = {
+  SENSOR_PASSWORD: 'a',
+  DISPLAY_PASSWORD: 'b',
+  OPERATOR_PASSWORD: 'c',
+  MACHINE_PASSWORD: 'd',
+  UPLINK_PASSWORD: 'e',
+}
 
 test('the reference page is what the generator writes', () => {
   assert.equal(readFileSync(join(root, 'docs/reference/config.md'), 'utf8'), referencePage())
@@ -59,5 +65,5 @@ for (const name of readdirSync(join(root, 'examples'))) {
 
 test('the examples that the documents speak of exist', () => {
   const names = readdirSync(join(root, 'examples'))
-  for (const name of ['embedded', 'openedge-0.1.5', 'tls']) assert.ok(names.includes(name), name)
+  for (const name of ['embedded', 'gateway', 'openedge-0.1.5', 'tls']) assert.ok(names.includes(name), name)
 })

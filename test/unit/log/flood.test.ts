@@ -34,7 +34,7 @@ suite('a log file', () => {
       ...limits,
       path: join(dir, 'a.log'),
       maxBytes: 50_000,
-      maxWaitingBytes: 100_000,
+      maxWaitingBytes: 20_000,
       onRecovery: lost => {
         told.push(lost)
         file.write(`lost ${lost}\n`)

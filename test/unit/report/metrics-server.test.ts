@@ -9,6 +9,7 @@ import { MetricsServer } from '../../../src/broker/report/index.ts'
 import { embedHub, until } from '../../support/embedded-hub.ts'
 import { parseExposition, valueOf } from '../../support/exposition.ts'
 import { KeptLog } from '../../support/kept-log.ts'
+import { publish } from '../../support/packets.ts'
 import type { Cleanup } from '../../support/raw-client.ts'
 import { SlowStore } from '../../support/slow-store.ts'
 import { StoredHub } from '../../support/stored-hub.ts'
@@ -195,6 +196,41 @@ suite('the server of figures', () => {
     await server.start()
     parseExposition((await ask(`${server.url}/metrics`)).body)
     assert.ok(hub.state.latency !== null, 'measured again')
+  })
+
+  test('of two the second goes on when the first stops', async t => {
+    const { hub, connect } = await embedHub(t)
+    const first = await serve(t, hub)
+    const client = await connect('client')
+    await client.subscribe(['news', 0])
+    const deliver = async (): Promise<void> => {
+      client.send(publish({ topic: 'news' }))
+      await client.expect('publish')
+    }
+    await deliver()
+    const second = await serve(t, hub)
+    const delivered = async ({ url }: MetricsServer): Promise<number> =>
+      valueOf(parseExposition((await ask(`${url}/metrics`)).body), 'openedge_delivery_seconds_count')
+    assert.deepEqual([await delivered(first), await delivered(second)], [1, 1])
+    await first.stop()
+    assert.equal(await delivered(second), 1, 'what was measured is not forgotten')
+    await deliver()
+    assert.equal(await delivered(second), 2)
+    await second.stop()
+    assert.equal(hub.state.latency, null)
+  })
+
+  test('may be stopped while it starts', async t => {
+    const hub = await idleHub(t)
+    const server = new MetricsServer(hub, { listen: ANY, log: new KeptLog(), version: '', isReady: () => null })
+    const starting = server.start()
+    await server.stop()
+    await starting
+    assert.equal(hub.state.latency, null)
+    assert.equal(server.url, ANY)
+    await server.start()
+    t.after(() => server.stop())
+    assert.equal((await ask(`${server.url}/healthz`)).status, 200)
   })
 
   test('starting and stopping leaves nothing behind', async t => {
