@@ -1,6 +1,19 @@
 // What programs get that embed a hub: `import { createHub } from 'openedge'`.
 export { hashPassword, type PeerIdentity, Principal, type PrincipalSource } from './auth/index.ts'
-export { createHub, Hub, type HubOptions, HubService, startHub } from './broker/index.ts'
+export {
+  createHub,
+  Hub,
+  type HubOptions,
+  HubService,
+  type HubSnapshot,
+  openedgeReport,
+  type RuleReport,
+  type SessionDetail,
+  type SlowConsumer,
+  sessionDetail,
+  snapshotOf,
+  startHub,
+} from './broker/index.ts'
 export {
   type ErrorCode,
   GatewayError,

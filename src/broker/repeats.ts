@@ -1,4 +1,4 @@
-export interface RepeatsOptions {
+interface RepeatsOptions {
   /** Lines of one key in one window before it is only counted. Default 5. */
   readonly most?: number
   /** Keys remembered, and as many again of those that had lines left out. Default 1000. */

@@ -1,5 +1,4 @@
 import type { Hub } from '../hub.ts'
-import type { Store } from '../store/index.ts'
 import { sessionTotals } from './session-totals.ts'
 
 /** All figures of a hub at one moment. Counts are since its start, sizes in bytes. */
