@@ -211,6 +211,7 @@ export class Hub extends Aedes {
     for (const client of this.connectionSet) client.terminate('hub closed', false)
     const stored = this.state.store?.close() ?? Promise.resolve()
     const closed = (): void => {
+      this.clientLog.close()
       this.emit('closed')
       this.emitter.close(done)
     }
@@ -242,6 +243,7 @@ export class Hub extends Aedes {
     }
     for (const client of this.connectionSet) client.conn.destroy()
     await this.state.store?.close()
+    this.clientLog.close()
     this.emit('closed')
     const emitterClosed = new Promise<void>(resolve => this.emitter.close(resolve))
     await Promise.race([Promise.all([emitterClosed, this.link?.settled()]), deadline])

@@ -238,6 +238,7 @@ suite('authorize', () => {
     ['clerk', 'in/+ -> {1}/x', 'in/other', null],
     ['mute', 'in/+ -> out/{1}', 'in/a', null],
     ['pump', 'in/# -> any/{#}', 'in/a/b', 'any/a/b'],
+    ['anonymous', 'in/# -> any/{#}', 'in/a/b', 'any/a/b'],
   ]
   for (const [who, pair, topic, copy] of CASES) {
     for (const qos of QOS) {

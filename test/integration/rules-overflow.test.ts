@@ -1,6 +1,7 @@
 /** Queues that are full at the end of a rule. */
 import assert from 'node:assert/strict'
 import { suite, type TestContext, test } from 'node:test'
+import { publish } from '../support/packets.ts'
 import { heard, linesOf, rule } from '../support/rules.ts'
 import { numbers, ranges, StoredHub } from '../support/stored-hub.ts'
 
@@ -74,6 +75,31 @@ suite('reject-publish', () => {
           assert.equal(copies, 3, `of message ${i}`)
         }
         assert.equal(received.length, count * 3, 'and nothing that was refused')
+        assert.equal(stored.hub.state.counters.droppedQueued, 0, 'nothing is dropped')
+      })
+    }
+  }
+
+  for (const isHooked of [false, true]) {
+    for (const bytes of [0, 1, 200]) {
+      test(`bytes count where the copy is, ${bytes} of payload${isHooked ? ', with a hook' : ''}`, async t => {
+        const settings = { overflow: 'reject-publish', queueBytes: 2000, window: WINDOW } as const
+        const stored = await StoredHub.start(t, { settings })
+        const target = `target/${'x'.repeat(150)}`
+        stored.hub.useRules([rule(`in -> ${target}`)])
+        if (isHooked) stored.hub.authorizePublish = (_client, _packet, done) => done(null)
+        await stored.absent('device', [target, 1])
+        const publisher = await stored.guest('publisher')
+        const size = 2 + target.length + bytes
+        let count = 0
+        for (; count < 20; count++) {
+          publisher.send(publish({ topic: 'in', payload: 'x'.repeat(bytes), qos: 1, packetId: count + 1 }))
+          if ((await publisher.everything()).length === 0) break
+        }
+        assert.equal(count, Math.floor(2000 / size), 'as many as fit are acknowledged')
+        const device = await stored.kept('device', true)
+        for (let i = 0; i < count; i++) assert.equal((await device.receive()).topic, target)
+        await device.quiet()
         assert.equal(stored.hub.state.counters.droppedQueued, 0, 'nothing is dropped')
       })
     }

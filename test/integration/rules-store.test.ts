@@ -161,6 +161,31 @@ suite('while nothing can be stored', () => {
     assert.deepEqual(await heard(reader), ['end 0 m'])
     await disk.heal()
   })
+
+  for (const single of [true, false]) {
+    test(`what the first rule would forward with QoS 0 counts with the QoS of the rule that it goes by: ${single ? 'one by one' : 'in runs'}`, async t => {
+      const disk = await SlowStore.start(t)
+      const { stored } = disk
+      const limit = { rate: 1 / 3600, burst: 1 }
+      stored.hub.useRules([
+        rule('flood -> copy', { sourceQos: 2, targetQos: 0, limit }),
+        rule('flood/# -> copy', { sourceQos: 1, targetQos: 1 }),
+      ])
+      await stored.absent('device', ['copy', 1])
+      const publisher = await stored.guest('publisher')
+      const acknowledged = await stored.flood(publisher, { count: 2, single: false })
+      assert.equal(ranges(acknowledged), '0-1')
+      await disk.failNow()
+      const packets = numbers(2, 5).map(i => publish({ topic: 'flood', payload: `${i}`, qos: 1, packetId: i + 1 }))
+      if (single) for (const each of packets) publisher.send(each)
+      else publisher.send(Buffer.concat(packets))
+      assert.deepEqual(await publisher.everything(), [], 'what must be stored is not acknowledged')
+      await disk.heal()
+      await publisher.closed()
+      const device = await stored.kept('device', true)
+      assert.deepEqual(await stored.drain(device, 'device'), [1])
+    })
+  }
 })
 
 suite('a Will', () => {
