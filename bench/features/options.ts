@@ -28,9 +28,9 @@ Measures what features of the hub cost: the hub with one against the hub without
                    metrics_q0, metrics_q1: figures for $SYS and Prometheus each second
                    start: time to check a configuration with many rules, and to start with it
                    reload: changes of the configuration under load
-  --rounds N       measurements of each side; medians are reported (default 3, metrics twice as many)
+  --rounds N       measurements of each side; medians are reported (default 3, and one more of metrics)
   --duration S     seconds measured (default 2)
-  --warmup S       seconds before that (default 1.5)
+  --warmup S       seconds before that (default 1)
   --rules N        rules of the hub that has some (default 10000)
   --reloads N      reload: how many (default 100)
   --rate N         reload: messages a second meanwhile (default 50000)
@@ -47,7 +47,7 @@ export function parseOptions(args: readonly string[]): Options | null {
     parts: { type: 'string' },
     rounds: { type: 'string', default: '3' },
     duration: { type: 'string', default: '2' },
-    warmup: { type: 'string', default: '1.5' },
+    warmup: { type: 'string', default: '1' },
     rules: { type: 'string', default: '10000' },
     reloads: { type: 'string', default: '100' },
     rate: { type: 'string', default: '50000' },

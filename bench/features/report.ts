@@ -3,7 +3,7 @@ import type { Verdict } from './bounds.ts'
 import type { Round, SideResult } from './compare.ts'
 import type { Side } from './comparisons.ts'
 import type { ReloadResult } from './reload.ts'
-import { type Compared, cpuOf, cpuRatio, type Results, rateOf, rateRatio } from './results.ts'
+import { type Compared, capacityOf, cpuOf, cpuRatio, type Results, rateOf, rateRatio } from './results.ts'
 import type { StartResult } from './startup.ts'
 
 /** The report as Markdown: a table for each part. */
@@ -26,7 +26,7 @@ export function formatVerdicts(verdicts: readonly Verdict[]): string {
 export function roundLine(name: string, number: number, { base, other }: Round): string {
   const side = (result: SideResult): string => `${cpuOf(result).toFixed(3)} us, ${rateOf(result).toFixed(0)}/s`
   const noise = Math.max(base.load.noise.otherCpuShare, other.load.noise.otherCpuShare)
-  const ratio = (cpuOf(base) / cpuOf(other)).toFixed(3)
+  const ratio = (capacityOf(other) / capacityOf(base)).toFixed(3)
   const place = `${name.padEnd(10)} round ${number + 1}`
   return `${place}  ${side(base)} against ${side(other)}: ${ratio}  ${(noise * 100).toFixed(0)} % noise`
 }
@@ -59,7 +59,9 @@ function formatCompared(compared: Compared): string {
   const last = scrapes.at(-1)
   if (last !== undefined) {
     const slowest = Math.max(...scrapes.map(({ slowestMs }) => slowestMs))
+    const rest = median(rounds.map(({ other }) => other.restCpuShare * 100))
     lines.push('', `A scrape of ${last.bytes} bytes took ${slowest.toFixed(0)} ms at most.`)
+    lines.push(`With nothing else to do the hub takes ${figure(rest, 1)} % of a core for its figures.`)
   }
   if (failures.length > 0) lines.push('', 'Failed:', ...failures.map(failure => `- ${failure}`))
   return lines.join('\n')

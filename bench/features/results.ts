@@ -30,9 +30,18 @@ export function rateOf({ load }: SideResult): number {
   return load.deliveredPerSecond
 }
 
+/**
+ * Deliveries a second that the hub could make if its core had nothing else to do, in millions: what its figures take is
+ * the same however many messages there are.
+ */
+export function capacityOf({ load, restCpuShare }: SideResult): number {
+  const cpuUs = load.cpuUsPerDelivered - (restCpuShare * 1e6) / load.deliveredPerSecond
+  return (1 - restCpuShare) / cpuUs
+}
+
 /** Throughput of the other side as a share of the base's: the median over the rounds, whose sides were neighbours. */
 export function cpuRatio({ rounds }: Compared): number | null {
-  return median(rounds.map(({ base, other }) => cpuOf(base) / cpuOf(other)))
+  return median(rounds.map(({ base, other }) => capacityOf(other) / capacityOf(base)))
 }
 
 export function rateRatio({ rounds }: Compared): number | null {

@@ -12,6 +12,9 @@ import { formatReport, formatVerdicts, roundLine } from './report.ts'
 import type { Compared, Results } from './results.ts'
 import { measureStart } from './startup.ts'
 
+/** For what is asked to be within a few percent. */
+const MORE_ROUNDS = 1
+
 async function main(options: Options): Promise<number> {
   const missing = missingReason('ours')
   if (missing !== null) throw new UsageError(missing)
@@ -56,9 +59,8 @@ async function compare({ parts, rounds, ...options }: Options): Promise<Compared
     rounds: [] as Round[],
     failures: [] as string[],
   }))
-  for (let round = 0; round < rounds * 2; round++) {
+  for (let round = 0; round < rounds + MORE_ROUNDS; round++) {
     for (const { name, comparison, rounds: done, failures } of measured) {
-      // Where a few percent are asked for, a few measurements are not enough.
       if (round >= rounds && comparison.other.scrapes === null) continue
       try {
         const both = await measureRound(comparison, round)

@@ -1,6 +1,7 @@
 import type { AedesPublishPacket } from 'aedes'
 import { copyOf, messageOf, payloadOf } from './aedes-packets.ts'
 import type { Client } from './client.ts'
+import type { Voice } from './forwards.ts'
 import { ask } from './hooks.ts'
 import type { Hub } from './hub.ts'
 import { notStored, REFUSED } from './store/index.ts'
@@ -14,6 +15,12 @@ export interface Along {
   readonly hops?: number
 }
 
+/** A client that was connected when the hub died: of kept sessions it is known whose they were. */
+function absent(hub: Hub, clientId: string): Voice {
+  const principal = hub.sessions.get(clientId)?.log?.principal ?? ''
+  return { clientId, username: principal === 'anonymous' ? '' : principal, principal }
+}
+
 /** Delivers to sessions and has rules forward it, then waits for the functions that subscribed and for the store. */
 export async function deliverPacket(
   hub: Hub,
@@ -25,7 +32,7 @@ export async function deliverPacket(
   const { store } = hub.state
   const { qos, retain } = packet
   const route = hub.routes.of(packet.topic)
-  const voice = client?.voice ?? (willOf === undefined ? null : { clientId: willOf, username: '', principal: '' })
+  const voice = client?.voice ?? (willOf === undefined ? null : absent(hub, willOf))
   const payload = payloadOf(packet)
   const mustRetain = retain && hub.link === null
   // A copy is taken on with the original.

@@ -13,6 +13,10 @@ const MAX_HOPS = 16
 const OVER_LIMIT = 'more messages than its limit'
 const TOO_MANY_HOPS = `forwarded ${MAX_HOPS} times already: the rules go in a circle`
 
+/** Copies of one message, or run, and of its copies: a few rules that fork and join in layers could make millions. */
+const MAX_COPIES = 20_000
+const TOO_MANY_COPIES = `more than ${MAX_COPIES} copies of one message`
+
 /** What the queue of a session is to take of some messages. */
 interface Demand {
   /** Of each message. */
@@ -40,6 +44,9 @@ export class Forwarding {
   /** Rewritten runs, one for each hop. */
   readonly #runs: Run[] = []
 
+  /** Copies made of the message under way. */
+  #copies = 0
+
   constructor(state: HubState, routes: RouteCache, retained: RetainedStore, delivery: Delivery) {
     this.#state = state
     this.#routes = routes
@@ -59,6 +66,7 @@ export class Forwarding {
    */
   roomFor(route: Route, count: number, size: number, qos: number, retain: boolean, voice: Voice | null): number {
     const demands = new Map<Session, Demand>()
+    this.#copies = 0
     if (!this.#demand(demands, route, count, size, qos, retain, voice, 0)) return 0
     let room = count
     for (const [session, { copies, bytes }] of demands)
@@ -92,10 +100,14 @@ export class Forwarding {
     }
     const forwards = hops < MAX_HOPS ? this.#routes.forwardsOf(route, voice) : null
     return (forwards?.copies ?? []).every(({ route: next, rules }) => {
-      const rule = rules[0] as Rule
+      if (++this.#copies > MAX_COPIES) return true // such copies are not made
+      // What is beyond the limit of one rule goes by the next, up to the first that has none.
+      const last = rules.findIndex(({ limit }) => limit === null)
+      const possible = last === -1 ? rules : rules.slice(0, last + 1)
+      const highest = Math.max(...possible.map(rule => rule.qosFor(qos)))
+      const retains = possible.some(rule => rule.retains(retain))
       const sizeThere = size + count * (next.bytes.length - route.bytes.length)
-      const retains = rule.retains(retain)
-      return this.#demand(demands, next, count, sizeThere, rule.qosFor(qos), retains, voice, hops + 1)
+      return this.#demand(demands, next, count, sizeThere, highest, retains, voice, hops + 1)
     })
   }
 
@@ -103,6 +115,7 @@ export class Forwarding {
   run(route: Route, run: Run, retain: boolean, voice: Voice | null, hops = 0): boolean {
     const forwards = this.#routes.forwardsOf(this.#delivery.fresh(route), voice)
     if (forwards === null) return false
+    if (hops === 0) this.#copies = 0
     this.#note(forwards, run.count)
     let isStored = false
     for (const copy of forwards.copies) {
@@ -147,6 +160,7 @@ export class Forwarding {
   message(route: Route, message: Message, retain: boolean, voice: Voice | null, hops = 0): boolean {
     const forwards = this.#routes.forwardsOf(this.#delivery.fresh(route), voice)
     if (forwards === null) return false
+    if (hops === 0) this.#copies = 0
     this.#note(forwards, 1)
     let isStored = false
     for (const copy of forwards.copies) {
@@ -168,6 +182,7 @@ export class Forwarding {
   copies(route: Route, qos: number, retain: boolean, voice: Voice | null, hops: number): ForwardedCopy[] {
     const forwards = this.#routes.forwardsOf(this.#delivery.fresh(route), voice)
     if (forwards === null) return []
+    if (hops === 0) this.#copies = 0
     this.#note(forwards, 1)
     return forwards.copies.flatMap(copy => {
       const rule = this.#firstAdmitted(copy, hops)
@@ -178,10 +193,11 @@ export class Forwarding {
   /** How many of so many messages a rule forwards. */
   #admitted(rule: Rule, count: number, hops: number): number {
     const { counters, now } = this.#state
+    const impossible = hops >= MAX_HOPS ? TOO_MANY_HOPS : ++this.#copies > MAX_COPIES ? TOO_MANY_COPIES : null
     let admitted = count
-    if (hops >= MAX_HOPS) admitted = 0
+    if (impossible !== null) admitted = 0
     else if (rule.limit !== null) admitted = rule.limit.admit(count, now)
-    if (admitted < count) rule.drop(count - admitted, hops >= MAX_HOPS ? TOO_MANY_HOPS : OVER_LIMIT)
+    if (admitted < count) rule.drop(count - admitted, impossible ?? OVER_LIMIT)
     rule.forwarded += admitted
     counters.forwarded += admitted
     return admitted

@@ -1,5 +1,4 @@
 export {
-  type ClientCount,
   type ControlOptions,
   type ControlPlace,
   ControlServer,
@@ -7,7 +6,6 @@ export {
   folderProblem,
   type ReloadAnswer,
   type TopAnswer,
-  type TopicCount,
 } from './control/index.ts'
 export { Hub } from './hub.ts'
 export type { HubOptions } from './hub-options.ts'

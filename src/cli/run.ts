@@ -14,7 +14,11 @@ interface Entry {
 }
 
 const COMMANDS: readonly Entry[] = [
-  { name: 'hub', summary: 'run the broker', load: async () => (await import('./hub.ts')).hubCommand },
+  {
+    name: 'hub',
+    summary: 'run the broker; reload it, watch it',
+    load: async () => (await import('./hub.ts')).hubCommand,
+  },
   { name: 'check', summary: 'check configuration files', load: async () => (await import('./check.ts')).checkCommand },
   { name: 'passwd', summary: 'hash a password', load: async () => (await import('./passwd.ts')).passwdCommand },
   {

@@ -1,4 +1,10 @@
-import { nearestWord, type TopicLimits, topicFilterProblem, topicNameProblem } from '../common/index.ts'
+import {
+  nearestWord,
+  startsWithDollar,
+  type TopicLimits,
+  topicFilterProblem,
+  topicNameProblem,
+} from '../common/index.ts'
 import { isRecord, items, shorten, validItems } from './loose.ts'
 import type { Finding } from './problem.ts'
 import { type RuleConfig, ruleSchema } from './schema/rule.ts'
@@ -57,7 +63,12 @@ export function checkRules(file: Readonly<Record<string, unknown>>, limits: Rule
       wrong({ path, message })
     }
   }
-  for (const circle of findCircles(forwards)) {
+  const circles = findCircles(forwards)
+  if (circles === null) {
+    const message = 'overlap in too many ways to be searched for circles; use fewer {#} and wildcards'
+    wrong({ path: ['subscriptions'], message })
+  }
+  for (const circle of circles ?? []) {
     const steps = circle.map(i => forwards[i]).filter(forward => forward !== undefined)
     const shown = steps.map(({ source, text }) => `${source} -> ${text}`).join(', ')
     const message = `found cycle in source and target config: ${shown}`
@@ -69,10 +80,10 @@ export function checkRules(file: Readonly<Record<string, unknown>>, limits: Rule
 function readTarget(text: string, source: string, limits: RuleLimits): TopicTemplate | TemplateProblem {
   const template = parseTemplate(text, source)
   if (isTemplateProblem(template)) return template
-  const patterns = patternsOf(template, source)
   const [only] = template.parts
   if (template.isPlain && only?.kind === 'text') {
-    const problem = dollarProblem(patterns, limits) ?? topicNameProblem(only.text, limits)
+    const dollar = startsWithDollar(only.text) ? dollarProblem(patternsOf(template, source), limits) : null
+    const problem = dollar ?? topicNameProblem(only.text, limits)
     return problem === null ? template : { problem, at: 0 }
   }
   const withoutPlaceholders = text.replace(PLACEHOLDER, found =>
@@ -80,6 +91,7 @@ function readTarget(text: string, source: string, limits: RuleLimits): TopicTemp
   )
   const bad = withoutPlaceholders.search(NOT_IN_TOPIC)
   if (bad !== -1) return { problem: text[bad] === '\0' ? 'has a null character' : 'has a wildcard', at: bad + 1 }
+  const patterns = patternsOf(template, source)
   const problem = dollarProblem(patterns, limits) ?? sizeProblem(patterns, limits)
   return problem === null ? template : { problem, at: 0 }
 }

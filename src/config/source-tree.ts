@@ -7,6 +7,8 @@ export interface Places {
   ofSource(source: number): number
   /** A place that is all of these. */
   ofAll(places: readonly number[]): number
+  /** Called before so many steps, of which each takes memory; may throw when there have been too many. */
+  spend(steps: number): void
 }
 
 /**
@@ -16,8 +18,10 @@ export interface Places {
  */
 export class SourceTree {
   readonly #root: Level
+  readonly #places: Places
 
   constructor(sources: readonly string[], places: Places) {
+    this.#places = places
     this.#root = Level.single(places)
     for (const [i, source] of sources.entries()) {
       let level = this.#root
@@ -35,6 +39,7 @@ export class SourceTree {
     }
     let levels: Level[] = [this.#root]
     for (const element of pattern) {
+      this.#places.spend(levels.length)
       const next: Level[] = []
       for (const level of levels) {
         const isRoot = level === this.#root
@@ -105,7 +110,9 @@ class Level {
     if (this.#children !== null) return this.#children
     const lists = new Map<string, Level[]>()
     for (const part of this.#parts) {
-      for (const [name, child] of part.children()) {
+      const children = part.children()
+      this.#places.spend(children.size + 1)
+      for (const [name, child] of children) {
         const list = lists.get(name)
         if (list === undefined) lists.set(name, [child])
         else list.push(child)
@@ -168,6 +175,7 @@ class Level {
     if (this.#deep !== null) return this.#deep
     const levels: Level[] = [this]
     for (let i = 0; i < levels.length; i++) {
+      this.#places.spend(1)
       for (const [name, child] of (levels[i] as Level).children()) if (name !== '#') levels.push(child)
     }
     this.#deep = this.#mergeOf(levels)

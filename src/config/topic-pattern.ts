@@ -16,6 +16,7 @@ export interface PatternLevel {
 /** Any number of levels, also none. */
 interface Gap {
   readonly kind: 'gap'
+  readonly key: string
 }
 
 export type TopicPattern = readonly (PatternLevel | Gap)[]
@@ -31,7 +32,7 @@ interface Unknown {
 }
 
 type Atom = string | Unknown
-const GAP: Gap = { kind: 'gap' }
+const GAP: Gap = { kind: 'gap', key: '#' }
 
 /**
  * The topics that a template makes of messages that its source takes: all of them are like one of the patterns. What a
@@ -160,7 +161,8 @@ function levelOf(atoms: readonly Atom[]): PatternLevel {
     }
   }
   const dollar = dollarOf(atoms)
-  return { kind: 'level', key: JSON.stringify([pieces, between, dollar]), pieces, between, dollar }
+  const key = between.length === 0 ? `=${pieces[0]}` : JSON.stringify([pieces, between, dollar])
+  return { kind: 'level', key, pieces, between, dollar }
 }
 
 function dollarOf(atoms: readonly Atom[]): PatternLevel['dollar'] {

@@ -10,10 +10,10 @@ export class RuleTable {
 
   /** Rules that were in `before` too go on counting. */
   constructor(configs: readonly RuleConfig[], before: RuleTable | null = null) {
-    const known = new Map((before?.rules ?? []).map(rule => [rule.name, rule]))
+    const known = new Map((before?.rules ?? []).map(rule => [rule.key, rule]))
     this.rules = configs.map(config => {
       const rule = new Rule(config)
-      const old = known.get(rule.name)
+      const old = known.get(rule.key)
       if (old !== undefined) rule.continues(old)
       this.#tree.add(config.source.topic, rule, config.source.qos)
       return rule

@@ -4,7 +4,7 @@ import { RateLimit } from './rate-limit.ts'
 /** A rule of the router and what it has done since it was made. */
 export class Rule {
   readonly config: RuleConfig
-  /** `source -> target`, unique among all rules. */
+  /** `source -> target`, for people. */
   readonly name: string
   readonly template: TopicTemplate
   limit: RateLimit | null
@@ -21,7 +21,7 @@ export class Rule {
   /** Throws a RangeError when the target is no template; the configuration sees to it that it is. */
   constructor(config: RuleConfig) {
     this.config = config
-    this.name = nameOf(config)
+    this.name = `${config.source.topic} -> ${config.target.topic}`
     const template = parseTemplate(config.target.topic, config.source.topic)
     if (isTemplateProblem(template)) throw new RangeError(`target topic (${config.target.topic}) ${template.problem}`)
     this.template = template
@@ -31,6 +31,11 @@ export class Rule {
   /** It depends on who published. */
   get isPersonal(): boolean {
     return this.template.isPersonal || this.config.source.principal !== ''
+  }
+
+  /** Source and target, which no other rule has both. */
+  get key(): string {
+    return `${this.config.source.topic}\0${this.config.target.topic}`
   }
 
   /** QoS only goes down: what comes, or is taken, with 0 leaves with 0; the rest with no more than the target's. */
@@ -62,8 +67,4 @@ export class Rule {
     this.lastError = other.lastError
     this.lastErrorAt = other.lastErrorAt
   }
-}
-
-export function nameOf({ source, target }: RuleConfig): string {
-  return `${source.topic} -> ${target.topic}`
 }

@@ -32,7 +32,7 @@ function figures(embedded: EmbeddedHub, name: string): number[] {
 
 /** Has the hub's clock stand still, but for the milliseconds that are given to what this returns. */
 function clockOf({ hub: { state } }: EmbeddedHub): (ms: number) => void {
-  let { now } = state
+  let now = Math.ceil(state.now)
   state.tick = () => void (state.now = now)
   return ms => void (now += ms)
 }
@@ -139,7 +139,7 @@ suite('limit', () => {
 
   test('after a pause there is room again, and never for more than the burst', async t => {
     const embedded = await embedHub(t)
-    embedded.hub.useRules([rule('in -> out', { limit: { rate: 50, burst: 3 } })])
+    embedded.hub.useRules([rule('in -> out', { limit: { rate: 125, burst: 3 } })])
     const wait = clockOf(embedded)
     const publisher = await embedded.connect('publisher')
     const passing = async (): Promise<number> => {
@@ -150,11 +150,11 @@ suite('limit', () => {
     for (const [pauseMs, wanted] of [
       [0, 3],
       [0, 0],
-      [20, 1],
-      [10, 0],
-      [10, 1],
-      [45, 2],
-      [15, 1],
+      [8, 1],
+      [4, 0],
+      [4, 1],
+      [18, 2],
+      [6, 1],
       [3_600_000, 3],
     ] as const) {
       wait(pauseMs)
@@ -165,16 +165,16 @@ suite('limit', () => {
 
   test('a burst of 0 is as many as the rate', async t => {
     const embedded = await embedHub(t)
-    embedded.hub.useRules([rule('in -> out', { limit: { rate: 7 } })])
+    embedded.hub.useRules([rule('in -> out', { limit: { rate: 125 } })])
     const wait = clockOf(embedded)
     const publisher = await embedded.connect('publisher')
     for (const [pauseMs, forwarded] of [
-      [0, 7],
-      [1000, 14],
-      [3_600_000, 21],
+      [0, 125],
+      [1000, 250],
+      [3_600_000, 375],
     ] as const) {
       wait(pauseMs)
-      await publishAtOnce(publisher, 'in', 1, numbers(30))
+      await publishAtOnce(publisher, 'in', 1, numbers(200))
       assert.equal(ruleOf(embedded, 'in -> out').forwarded, forwarded)
     }
   })

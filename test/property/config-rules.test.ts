@@ -50,7 +50,9 @@ function circlesOf(list: readonly Plan[]): number[][] {
     if (isTemplateProblem(template)) throw new TypeError(`${source} -> ${target}: ${template.problem}`)
     return { source, target: template }
   })
-  return findCircles(forwards)
+  const circles = findCircles(forwards)
+  assert.ok(circles !== null, 'a few rules are not too many')
+  return circles
 }
 
 function topicsTo(depth: number): string[] {

@@ -1,4 +1,4 @@
-export type { ClientCount, ReloadAnswer, TopAnswer, TopicCount } from './answers.ts'
+export type { ReloadAnswer, TopAnswer } from './answers.ts'
 export { type ControlOptions, ControlServer } from './control-server.ts'
 export { folderProblem } from './socket-folder.ts'
 export { type ControlPlace, controlSocketPath } from './socket-path.ts'

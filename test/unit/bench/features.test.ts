@@ -11,7 +11,7 @@ import { Topology } from '../../../bench/e2e/load/topology.ts'
 import { judge } from '../../../bench/features/bounds.ts'
 import { makeComparisons } from '../../../bench/features/comparisons.ts'
 import { parseOptions } from '../../../bench/features/options.ts'
-import type { Compared, Results } from '../../../bench/features/results.ts'
+import { type Compared, capacityOf, type Results } from '../../../bench/features/results.ts'
 import { COPIES, ruleLines } from '../../../bench/features/rule-lines.ts'
 import { parseHubConfig } from '../../../src/config/index.ts'
 import { RuleTable } from '../../../src/router/index.ts'
@@ -126,6 +126,7 @@ describe('judge', () => {
     const side = (cpuUsPerDelivered: number) => ({
       load: { cpuUsPerDelivered, deliveredPerSecond: 1e6 / cpuUsPerDelivered } as LoadResult,
       scrapes: null,
+      restCpuShare: 0,
     })
     const compared: Compared = {
       name: 'rules_q0',
@@ -148,6 +149,13 @@ describe('judge', () => {
       ],
     )
   })
+})
+
+test('what figures take by the second is no part of what a message costs', () => {
+  // Half of a core busy: a fifth of that with figures, the rest with 100,000 messages of 4 us.
+  const load = { cpuUsPerDelivered: 5, deliveredPerSecond: 100_000 } as LoadResult
+  const capacity = capacityOf({ load, scrapes: null, restCpuShare: 0.1 })
+  assert.ok(Math.abs(capacity - 0.9 / 4) < 1e-9, `${capacity} million a second`)
 })
 
 test('options that make no sense are refused', () => {

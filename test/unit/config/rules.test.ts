@@ -185,6 +185,7 @@ const CIRCLES = [
   ['dev/+ -> cloud/{1}-x, cloud/a-x -> dev/b', true],
   ['dev/+ -> cloud/{1}-x, cloud/a-y -> dev/b', false],
   ['dev/# -> {#}', true],
+  ['dev/# -> {#}/end', true],
   ['dev/# -> cloud/{#}, cloud -> dev', true],
   ['dev/# -> cloud/{#}, cloud/a/b/c -> dev', true],
   ['dev/# -> cloud/{#}/end, cloud/end -> dev', true],

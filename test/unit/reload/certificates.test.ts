@@ -78,7 +78,7 @@ suite('the certificate of the server', () => {
     install(made, dir)
     const running = await ReloadedHub.start(t, withIdentity('username', 'device'), { baseDir: dir })
     const { client } = await connectWith(t, running, made, 'device')
-    const [session] = (await once(client.socket, 'session')) as [Buffer]
+    const session = (client.socket as TLSSocket).getSession()
     const isResumed = async (): Promise<boolean> => {
       const { host, port } = hostAndPort(running.urls[0] ?? '')
       const socket = connect({ host, port, ca: made.ca, ...made.client('device'), session })

@@ -1,0 +1,155 @@
+/** Reloads in a row, in the way of each other, in the way of a stop, and by the hundred. */
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { suite, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { HubService } from '../../../src/broker/index.ts'
+import { silentLogger } from '../../../src/common/index.ts'
+import { defaultHubConfig } from '../../../src/config/index.ts'
+import { collectGarbage } from '../../support/garbage.ts'
+import { OPEN_TO_ALL } from '../../support/hub.ts'
+import { puback, publish } from '../../support/packets.ts'
+import { account, as, ReloadedHub, temporaryDirectory } from './reloaded-hub.ts'
+
+function on(...urls: string[]): string {
+  return [`listen: ${JSON.stringify(urls)}`, OPEN_TO_ALL].join('\n')
+}
+
+const [FREE, WEB] = ['tcp://127.0.0.1:0', 'ws://127.0.0.1:0']
+
+suite('a reload', () => {
+  test('waits for the one before: the last one holds', async t => {
+    const running = await ReloadedHub.start(t, on(FREE))
+    const bad = 'tcp://no-such-host.invalid:1'
+    const results = await Promise.allSettled([
+      running.reload(on(FREE, WEB)),
+      running.reload(on(FREE, bad)),
+      running.reload(on(WEB)),
+      running.reload(on(FREE, WEB)),
+    ])
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      ['fulfilled', 'rejected', 'fulfilled', 'fulfilled'],
+      'one fails',
+    )
+    assert.deepEqual(
+      running.urls.map(url => url.slice(0, 2)),
+      ['tc', 'ws'],
+      'the last',
+    )
+    await running.connect(t, 'client')
+  })
+
+  test('is refused before the start and after the stop', async () => {
+    const memory = { ...defaultHubConfig(), storage: { ...defaultHubConfig().storage, dir: '' } }
+    const service = new HubService(memory, silentLogger)
+    await assert.rejects(service.reload(memory), { code: 'ERR_LIFECYCLE_CLOSED' })
+    await service.start(new AbortController().signal)
+    await service.reload(memory)
+    await service.stop()
+    await assert.rejects(service.reload(memory), { code: 'ERR_LIFECYCLE_CLOSED' })
+  })
+
+  test('under way gives way to a stop, and leaves nothing open', async t => {
+    const running = await ReloadedHub.start(t, on(FREE))
+    const results = Promise.allSettled([running.reload(on(FREE, WEB)), running.reload(on(WEB))])
+    await running.stop()
+    for (const result of await results) {
+      if (result.status === 'rejected') assert.equal(result.reason.code, 'ERR_LIFECYCLE_CLOSED', 'it says why')
+    }
+    assert.equal(running.logged('listener.started'), running.logged('listener.stopped'), 'all are closed')
+  })
+})
+
+test('a hundred reloads leave nothing behind, and who is connected notices nothing', async t => {
+  const yaml = (i: number): string => {
+    const readers = Array.from({ length: 50 }, (_, n) => account(`r${n}`, { sub: [`s/${n}/${i}`] }, `p${n}`))
+    const rule = `subscriptions: [{ source: { topic: in }, target: { topic: out/${i} } }]`
+    const listen = `listen: ['${FREE}'${i % 2 === 0 ? `, '${WEB}', 'unix://${socket}'` : ''}]`
+    const metrics = `metrics: { events: ${i % 2 === 0}, listen: '${i % 2 === 0 ? 'http://127.0.0.1:0' : ''}' }`
+    const limits = `limits: { connect: { timeout: ${100 + i}ms }, topic: { levels: ${5 + (i % 3)} } }`
+    const stays = account('stays', { pub: ['#', `${i}`], sub: ['#'] })
+    return [listen, metrics, limits, 'session: { expiry: 1h }', rule, 'principals:', stays, ...readers].join('\n')
+  }
+  const dir = temporaryDirectory(t)
+  const socket = join(dir, 'hub.sock')
+  const running = await ReloadedHub.start(t, yaml(1))
+  const client = await running.connect(t, 'client', { ...as('stays'), cleanSession: false })
+  await client.subscribe(['a/#', 1])
+  for (let i = 0; i < 10; i++) await running.connect(t, `r${i}`, { username: `r${i}`, password: `p${i}` })
+  const once = async (i: number): Promise<void> => {
+    await running.reload(yaml(i))
+    client.send(publish({ topic: `a/${i % 10}`, payload: '', qos: 1, packetId: 1 }))
+    for (let left = 2; left > 0; left--) {
+      const packet = await client.next()
+      if (packet.type === 'publish' && packet.qos > 0) client.send(puback(packet.packetId))
+    }
+  }
+  const count = async (): Promise<{ resources: string; bytes: number }> => {
+    await sleep(50) // what was closed is gone a few turns later
+    const resources = process.getActiveResourcesInfo().toSorted().join(' ')
+    return { resources, bytes: await collectGarbage() }
+  }
+  for (let i = 0; i < 21; i++) await once(i * 2 + 1)
+  const before = await count()
+  for (let i = 0; i < 100; i++) await once(100 + i)
+  await once(3)
+  const after = await count()
+  assert.equal(after.resources, before.resources, 'sockets, servers and timers')
+  const grown = after.bytes - before.bytes
+  assert.ok(grown < 1_000_000, `${grown} more bytes of memory`)
+  assert.equal(running.hub.listenerCount('connackSent'), 1, 'the reporter listens once')
+  assert.equal(running.hub.connections, 11, 'nobody was disconnected')
+})
+
+test('twenty reloads under load lose nothing and disconnect nobody', async t => {
+  const yaml = (i: number): string =>
+    [
+      `listen: ['${FREE}'${i % 2 === 0 ? '' : `, '${WEB}'`}]`,
+      'principals:',
+      account('p', { pub: ['load/#', `x/${i}`] }),
+      account('s', { sub: ['load/#', `x/${i}`] }),
+      `message: { egress: { qos1: { buffer: { size: ${20 + i} } } } }`,
+      `limits: { topic: { levels: ${4 + (i % 2)} } }`,
+      `subscriptions: [{ source: { topic: 'load/x' }, target: { topic: 'copy/${i}' } }]`,
+    ].join('\n')
+  const running = await ReloadedHub.start(t, yaml(0), { dir: join(temporaryDirectory(t), 'data') })
+  const [subscriber, publisher] = [
+    await running.connect(t, 's', { ...as('s'), cleanSession: false }),
+    await running.connect(t, 'p', as('p')),
+  ]
+  await subscriber.subscribe(['load/#', 1])
+  let isLoading = true
+  let published = 0
+  const publishing = (async () => {
+    while (isLoading) {
+      const packets = Array.from({ length: 100 }, (_, i) =>
+        publish({ topic: `load/${i % 3}`, payload: `${published + i}`, qos: 1, packetId: i + 1 }),
+      )
+      publisher.send(Buffer.concat(packets))
+      for (let i = 0; i < 100; i++) await publisher.expect('puback')
+      published += 100
+    }
+  })()
+  const received: number[] = []
+  const receiving = (async () => {
+    while (isLoading || received.length < published) {
+      const packet = await subscriber.expect('publish')
+      received.push(Number(packet.payload.toString()))
+      if (packet.qos > 0) subscriber.send(puback(packet.packetId))
+    }
+  })()
+  for (let i = 1; i <= 20; i++) {
+    await running.reload(yaml(i))
+    await sleep(50)
+  }
+  isLoading = false
+  await publishing
+  await receiving
+  assert.ok(published > 500, `there was load: ${published} messages`)
+  assert.deepEqual(
+    received,
+    Array.from({ length: published }, (_, i) => i),
+    'all, once, in their order',
+  )
+})
