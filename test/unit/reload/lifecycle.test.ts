@@ -1,12 +1,12 @@
 /** Reloads in a row, in the way of each other, in the way of a stop, and by the hundred. */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { suite, test } from 'node:test'
+import { suite, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { HubService } from '../../../src/broker/index.ts'
 import { silentLogger } from '../../../src/common/index.ts'
 import { defaultHubConfig } from '../../../src/config/index.ts'
-import { collectGarbage } from '../../support/garbage.ts'
+import { bytesHeld } from '../../support/garbage.ts'
 import { OPEN_TO_ALL } from '../../support/hub.ts'
 import { puback, publish } from '../../support/packets.ts'
 import { account, as, ReloadedHub, temporaryDirectory } from './reloaded-hub.ts'
@@ -71,8 +71,8 @@ test('a hundred reloads leave nothing behind, and who is connected notices nothi
     const stays = account('stays', { pub: ['#', `${i}`], sub: ['#'] })
     return [listen, metrics, limits, 'session: { expiry: 1h }', rule, 'principals:', stays, ...readers].join('\n')
   }
-  const dir = temporaryDirectory(t)
-  const socket = join(dir, 'hub.sock')
+  const socket = join(temporaryDirectory(t), 'hub.sock')
+  const intervals = countIntervals(t)
   const running = await ReloadedHub.start(t, yaml(1))
   const client = await running.connect(t, 'client', { ...as('stays'), cleanSession: false })
   await client.subscribe(['a/#', 1])
@@ -88,14 +88,16 @@ test('a hundred reloads leave nothing behind, and who is connected notices nothi
   const count = async (): Promise<{ resources: string; bytes: number }> => {
     await sleep(50) // what was closed is gone a few turns later
     const resources = process.getActiveResourcesInfo().toSorted().join(' ')
-    return { resources, bytes: await collectGarbage() }
+    return { resources, bytes: await bytesHeld() }
   }
   for (let i = 0; i < 21; i++) await once(i * 2 + 1)
   const before = await count()
+  const intervalsBefore = intervals.size
   for (let i = 0; i < 100; i++) await once(100 + i)
   await once(3)
   const after = await count()
-  assert.equal(after.resources, before.resources, 'sockets, servers and timers')
+  assert.equal(after.resources, before.resources, 'sockets, servers and timeouts')
+  assert.equal(intervals.size, intervalsBefore, 'intervals')
   const grown = after.bytes - before.bytes
   assert.ok(grown < 1_000_000, `${grown} more bytes of memory`)
   assert.equal(running.hub.listenerCount('connackSent'), 1, 'the reporter listens once')
@@ -153,3 +155,19 @@ test('twenty reloads under load lose nothing and disconnect nobody', async t => 
     'all, once, in their order',
   )
 })
+
+/** The intervals that are set from now on and not cleared. */
+function countIntervals(t: TestContext): Set<unknown> {
+  const set = new Set<unknown>()
+  const { setInterval: begin, clearInterval: end } = globalThis
+  t.mock.method(globalThis, 'setInterval', (...args: Parameters<typeof begin>) => {
+    const timer = begin(...args)
+    set.add(timer)
+    return timer
+  })
+  t.mock.method(globalThis, 'clearInterval', (timer: NodeJS.Timeout | undefined) => {
+    set.delete(timer)
+    end(timer)
+  })
+  return set
+}
