@@ -1,8 +1,8 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { messageOf, systemCodeOf } from '../common/index.ts'
 
-/** Configuration files, certificates and keys are small. */
-export const MAX_FILE_BYTES = 1024 * 1024
+/** Ten thousand rules need two; certificates and keys are small. */
+export const MAX_FILE_BYTES = 4 * 1024 * 1024
 const CHUNK_BYTES = 64 * 1024
 
 export interface SmallFile {
@@ -34,7 +34,7 @@ export function readSmallFile(file: string): SmallFile | string {
   }
 }
 
-export const TOO_LARGE = 'has more than 1 MiB'
+export const TOO_LARGE = 'has more than 4 MiB'
 
 const REASONS: ReadonlyMap<string | undefined, string> = new Map([
   ['ENOENT', 'does not exist'],

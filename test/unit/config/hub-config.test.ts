@@ -310,7 +310,7 @@ test('a file can not take more time or memory than it should', () => {
   const long = `x: &x [${'a,'.repeat(90_000)}]\np: &p {action: pub, permit: *x}\n`
   assert.match(problems(`${long}principals: [{permissions: [*p,*p,*p]}]`).join(), /so many are refused/)
   assert.match(problems('logger: &l {<<: *l}').join(), /merges maps too deeply/)
-  assert.match(problems(`#${'x'.repeat(1024 * 1024)}`).join(), /has more than 1 MiB/)
+  assert.match(problems(`#${'x'.repeat(4 * 1024 * 1024)}`).join(), /has more than 4 MiB/)
   const many = Array.from({ length: 2000 }, (_, i) => `k${i}: 1`).join('\n')
   assert.ok(warnings(many).length <= 1001)
   assert.match(problems('storage: {dir: "${A}${A}"}', { A: 'x'.repeat(600_000) }).join(), /from the environment/)

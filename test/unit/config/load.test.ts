@@ -57,14 +57,14 @@ test('a file that can not be read', () => {
 })
 
 test('a file without end is not read to its end', { skip: process.platform === 'win32' && 'no /dev/zero' }, () => {
-  assert.equal(refusal('/dev/zero'), '/dev/zero: has more than 1 MiB')
+  assert.equal(refusal('/dev/zero'), '/dev/zero: has more than 4 MiB')
 })
 
-test('a file of a MiB is read, a byte more is not', () => {
-  const text = '#'.repeat(1024 * 1024)
+test('a file of 4 MiB is read, a byte more is not', () => {
+  const text = '#'.repeat(4 * 1024 * 1024)
   assert.equal(refusal(write('mib.yml', text)), '')
   const file = write('more.yml', `${text}#`)
-  assert.equal(refusal(file), `${file}: has more than 1 MiB`)
+  assert.equal(refusal(file), `${file}: has more than 4 MiB`)
 })
 
 test('a file that is not UTF-8', () => {

@@ -32,10 +32,10 @@ function withIdentity(identity: string, ...names: string[]): string {
 async function connectWith(
   t: Cleanup,
   running: ReloadedHub,
-  { ca, client }: TestCertificates,
+  certificates: TestCertificates,
   username?: string,
 ): Promise<{ client: RawClient; returnCode: number; serial: string }> {
-  const raw = await running.open(t, running.urls[0], { ca, ...client('device') })
+  const raw = await running.open(t, running.urls[0], { ca: certificates.ca, ...certificates.client('device') })
   const serial = (raw.socket as TLSSocket).getPeerCertificate().serialNumber
   const { returnCode } = await raw.connect({ clientId: randomUUID(), ...(username !== undefined && { username }) })
   if (returnCode !== 0) await raw.closed()

@@ -86,11 +86,13 @@ test('a hundred reloads leave nothing behind, and who is connected notices nothi
     }
   }
   const count = async (): Promise<{ resources: string; bytes: number }> => {
+    running.log.lines.length = 0
     await sleep(50) // what was closed is gone a few turns later
     const resources = process.getActiveResourcesInfo().toSorted().join(' ')
     return { resources, bytes: await bytesHeld() }
   }
-  for (let i = 0; i < 21; i++) await once(i * 2 + 1)
+  for (let i = 0; i < 50; i++) await once(i)
+  await once(3)
   const before = await count()
   const intervalsBefore = intervals.size
   for (let i = 0; i < 100; i++) await once(100 + i)

@@ -86,7 +86,7 @@ test('reports come as often as configured', async t => {
   const retained = [await watcher.receive(), await watcher.receive()].map(({ payload }) => payload.toString())
   assert.ok(
     retained.some(payload => payload.includes('9.8.7')),
-    `the version: ${retained}`,
+    `the version: ${retained.join()}`,
   )
   await running.reload(withMetrics('{ report: { interval: 1s } }'))
   assert.equal((await watcher.receive()).topic, '$SYS/broker/uptime', 'another report comes')
