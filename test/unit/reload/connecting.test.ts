@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { hashPassword } from '../../../src/auth/index.ts'
-import { payloadsOf, until } from '../../support/embedded-hub.ts'
+import { payloadsOf, turns, until } from '../../support/embedded-hub.ts'
 import { connect, publish, subscribe } from '../../support/packets.ts'
 import { account, as, ReloadedHub, TCP } from './reloaded-hub.ts'
 
@@ -28,6 +28,17 @@ class Barrier {
   }
 }
 
+/** Resolves when the next CONNECT is being looked at. */
+async function askedFor({ hub }: ReloadedHub): Promise<void> {
+  await new Promise<void>(resolve => {
+    hub.preConnect = (_client, _packet, done) => {
+      done(null, true)
+      resolve()
+    }
+  })
+  await turns()
+}
+
 /** Costs about as much time as a reload many times over. */
 const slowly = (): Promise<string> => hashPassword('a', { ln: 15, r: 8, p: 4 })
 
@@ -35,8 +46,9 @@ test('a password that is being checked is checked against the new principals', a
   const hash = await slowly()
   const running = await ReloadedHub.start(t, withPrincipals(account('a', { sub: ['old'] }, hash)))
   const gone = await running.open(t)
+  const isAsked = askedFor(running)
   gone.send(connect({ clientId: 'gone', ...as('a') }))
-  await until(() => running.hub.connections === 1 && running.hub.connectedClients === 0, 'CONNECT is under way')
+  await isAsked
   await running.reload(withPrincipals(account('b', {})))
   assert.equal(running.hub.connectedClients, 0, 'the password is still being checked')
   assert.equal((await gone.expect('connack')).returnCode, 4, 'it is refused as anybody unknown is')
@@ -47,8 +59,9 @@ test('a password that is being checked counts when it is still the one', async t
   const hash = await slowly()
   const running = await ReloadedHub.start(t, withPrincipals(account('a', { sub: ['old'] }, hash)))
   const client = await running.open(t)
+  const isAsked = askedFor(running)
   client.send(connect({ clientId: 'a', ...as('a') }))
-  await until(() => running.hub.connections === 1, 'the connection is there')
+  await isAsked
   await running.reload(withPrincipals(account('a', { sub: ['new'] }, hash)))
   assert.equal((await client.expect('connack')).returnCode, 0, 'it is let in')
   client.send(subscribe(1, ['old', 0], ['new', 0]))

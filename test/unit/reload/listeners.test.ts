@@ -117,31 +117,14 @@ suite('listeners', () => {
     const running = await ReloadedHub.start(t, on([FREE]))
     const [url = ''] = running.urls
     const client = await running.connect(t, 'client')
-    const urls = [url.replace('tcp', 'ws'), `tcp://127.0.0.1:${await takenPort(t)}`]
-    await assert.rejects(running.reload(on(urls)), { code: 'ERR_LISTEN_ADDRESS_IN_USE' })
+    const taken = `tcp://127.0.0.1:${await takenPort(t)}`
+    const isAtFault = ({ message }: Error): boolean => message.includes(taken)
+    await assert.rejects(running.reload(on([url.replace('tcp', 'ws'), taken])), isAtFault, 'not the one that gave way')
     assert.deepEqual(running.urls, [url], 'the same port')
     await running.connect(t, 'other', {}, url)
     await client.quiet()
     await running.reload(on([FREE]))
     assert.deepEqual(running.urls, [url], 'and it is known as the one it was')
-  })
-
-  test('connections that came in by listeners that are taken back are closed', async t => {
-    const running = await ReloadedHub.start(t, on([FREE]))
-    const free = await freePort()
-    const taken = await takenPort(t)
-    // Somebody connects as soon as the first of both is open.
-    let early: net.Socket | undefined
-    const reload = running.reload(on([`tcp://127.0.0.1:${free}`, `tcp://localhost:${taken}`]))
-    reload.catch(() => {})
-    while (early === undefined) {
-      if (running.logged('listener.started') > 1)
-        early = net.connect({ host: '127.0.0.1', port: free }).on('error', () => {})
-      else await new Promise(resolve => process.nextTick(resolve))
-    }
-    await assert.rejects(reload, { code: 'ERR_LISTEN_ADDRESS_IN_USE' })
-    if (!early.closed) await once(early.resume(), 'close')
-    assert.equal(running.hub.connections, 0, 'nobody is left')
   })
 
   test('unix sockets come and go', async t => {
