@@ -123,6 +123,7 @@ export abstract class Connection extends EventEmitter implements Flushable, Pack
     if (this.closed || !this.#reader.isStopped) return
     this.state.isReading = true
     this.state.isShared = false
+    this.state.tick()
     try {
       this.beforeRead()
       this.#reader.resume()

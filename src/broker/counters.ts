@@ -6,9 +6,9 @@ export class Counters {
   messagesReceived = 0
   /** Application messages written to clients. */
   messagesSent = 0
-  /** Bytes of PUBLISH packets taken from clients. */
+  /** Bytes of payloads taken from clients. */
   publishBytesReceived = 0
-  /** Bytes of topics and payloads written to clients. */
+  /** Bytes of payloads written to clients. */
   publishBytesSent = 0
   /** Packets other than PUBLISH taken from clients. */
   controlReceived = 0

@@ -1,6 +1,7 @@
 import type { AedesPublishPacket } from 'aedes'
 import { copyOf, messageOf, payloadOf } from './aedes-packets.ts'
 import type { Client } from './client.ts'
+import { Budget } from './forwarding.ts'
 import type { Voice } from './forwards.ts'
 import { ask } from './hooks.ts'
 import type { Hub } from './hub.ts'
@@ -11,14 +12,11 @@ import { forgetWill } from './wills.ts'
 export interface Along {
   readonly receiptId?: number
   readonly willOf?: string
-  /** How often rules have forwarded it. */
+  /** Who said it, where the client is gone. */
+  readonly voice?: Voice
+  /** How often rules have forwarded it, and how many copies there are of it. */
   readonly hops?: number
-}
-
-/** A client that was connected when the hub died: of kept sessions it is known whose they were. */
-function absent(hub: Hub, clientId: string): Voice {
-  const principal = hub.sessions.get(clientId)?.log?.principal ?? ''
-  return { clientId, username: principal === 'anonymous' ? '' : principal, principal }
+  readonly budget?: Budget
 }
 
 /** Delivers to sessions and has rules forward it, then waits for the functions that subscribed and for the store. */
@@ -28,11 +26,11 @@ export async function deliverPacket(
   client: Client | null,
   along: Along,
 ): Promise<void> {
-  const { receiptId = 0, willOf, hops = 0 } = along
+  const { receiptId = 0, willOf, hops = 0, budget = new Budget() } = along
   const { store } = hub.state
   const { qos, retain } = packet
   const route = hub.routes.of(packet.topic)
-  const voice = client?.voice ?? (willOf === undefined ? null : absent(hub, willOf))
+  const voice = along.voice ?? client?.voice ?? null
   const payload = payloadOf(packet)
   const mustRetain = retain && hub.link === null
   // A copy is taken on with the original.
@@ -44,13 +42,16 @@ export async function deliverPacket(
   const log = receiptId > 0 && client !== null ? client.log : null
   if (log !== null) store?.saveReceipt(log, receiptId)
   if (willOf !== undefined) forgetWill(hub, willOf)
-  // Before anything is waited for: what is stored of the copies is in one batch with the original.
-  const waits = hub.dispatch
-    .copies(route, qos, retain, voice, hops)
-    .map(copy => hub.forwardPublish(copyOf(packet, copy, hub), client, { hops: hops + 1 }))
+  if (hops === 0 && client !== null && willOf === undefined) route.published++
+  const waits: Promise<void>[] = []
   if (hub.isPlugged) waits.push(ask(done => hub.emitter.emit(packet, done)))
   for (const each of hub.isPlugged ? [] : route.locals)
     waits.push(new Promise<void>(resolve => each.deliver(packet, resolve)))
+  // Before anything is waited for: what is stored of the copies is in one batch with the original.
+  for (const copy of hub.dispatch.copies(route, qos, retain, voice, hops, budget)) {
+    const next: Along = { hops: hops + 1, budget, ...(voice !== null && { voice }) }
+    waits.push(hub.forwardPublish(copyOf(packet, copy, hub), client, next))
+  }
   if (waits.length > 0) await Promise.all(waits)
   if (store !== null && qos > 0 && (seq > 0 || mustRetain || log !== null)) await store.commit.committed()
 }

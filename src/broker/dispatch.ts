@@ -1,6 +1,6 @@
 import type { Principal } from '../auth/index.ts'
 import { Delivery } from './delivery.ts'
-import { type ForwardedCopy, Forwarding } from './forwarding.ts'
+import { type Budget, type ForwardedCopy, Forwarding } from './forwarding.ts'
 import type { Voice } from './forwards.ts'
 import { Message } from './message.ts'
 import type { Output } from './output.ts'
@@ -127,8 +127,15 @@ export class Dispatch {
   }
 
   /** What the rules make of one message, for who publishes the copies by himself. */
-  copies(route: Route, qos: number, retain: boolean, voice: Voice | null, hops: number): ForwardedCopy[] {
-    return this.#forwarding.copies(route, qos, retain, voice, hops)
+  copies(
+    route: Route,
+    qos: number,
+    retain: boolean,
+    voice: Voice | null,
+    hops: number,
+    budget: Budget,
+  ): ForwardedCopy[] {
+    return this.#forwarding.copies(route, qos, retain, voice, hops, budget)
   }
 
   /** Whether a message can be taken on with all that rules make of it: if not, nobody gets any of it. */
@@ -147,14 +154,18 @@ export class Dispatch {
     const publisher = this.#publisher as Publisher
     const { voice } = publisher
     counters.messagesReceived += run.count
-    counters.publishBytesReceived += run.end - run.start
+    counters.publishBytesReceived += run.payloadBytes
     publisher.received += run.count
     route.published += run.count
     if (run.qos > 0 && this.#forwarding.mayRefuse) {
-      const room = this.#forwarding.roomFor(route, run.count, run.size, run.qos, false, voice)
-      if (room < run.count) publisher.unstored(run.count - room)
-      if (room === 0) return
-      run.cut(room)
+      // Room is reckoned with the mean size: fewer messages may be larger ones.
+      for (;;) {
+        const room = this.#forwarding.roomFor(route, run.count, run.size, run.qos, false, voice)
+        if (room >= run.count) break
+        publisher.unstored(run.count - room)
+        if (room === 0) return
+        run.cut(room)
+      }
     }
     const before = counters.messagesSent
     let isStored = this.#delivery.run(route, run) > 0
@@ -208,7 +219,7 @@ export class Dispatch {
     if (qos > 0 && packetId === 0) return 'packet identifier is 0 [MQTT-2.3.1-1]'
     const { counters, store, latency, now } = this.#state
     counters.messagesReceived++
-    counters.publishBytesReceived += end - start
+    counters.publishBytesReceived += end - payloadAt
     publisher.received++
     route.published++
     const isStorable = store !== null && qos > 0
@@ -228,7 +239,8 @@ export class Dispatch {
         return null
       }
       if (retain) this.#retained.store(route.topic, message.payload, qos)
-      if (this.#forwarding.message(route, message, retain, publisher.voice)) mustWait = isStorable
+      if (route.rules.length > 0 && this.#forwarding.message(route, message, retain, publisher.voice))
+        mustWait = isStorable
       if (latency !== null) latency.delivered(now, counters.messagesSent - before)
       if (qos === 2 && publisher.log !== null) store?.saveReceipt(publisher.log, packetId)
       mustWait ||= seq > 0 || (qos === 2 && publisher.log !== null)

@@ -13,9 +13,14 @@ const MAX_HOPS = 16
 const OVER_LIMIT = 'more messages than its limit'
 const TOO_MANY_HOPS = `forwarded ${MAX_HOPS} times already: the rules go in a circle`
 
-/** Copies of one message, or run, and of its copies: a few rules that fork and join in layers could make millions. */
+/** Of one message, or run, and its copies: a few rules that fork and join in layers could make millions. */
 const MAX_COPIES = 20_000
 const TOO_MANY_COPIES = `more than ${MAX_COPIES} copies of one message`
+
+/** Counts the copies of one message, or run, and of its copies. */
+export class Budget {
+  copies = 0
+}
 
 /** What the queue of a session is to take of some messages. */
 interface Demand {
@@ -23,6 +28,8 @@ interface Demand {
   copies: number
   /** Of all of them. */
   bytes: number
+  /** The highest. */
+  qos: number
 }
 
 /** What a rule makes of a message: to be published by whoever asks. */
@@ -44,9 +51,6 @@ export class Forwarding {
   /** Rewritten runs, one for each hop. */
   readonly #runs: Run[] = []
 
-  /** Copies made of the message under way. */
-  #copies = 0
-
   constructor(state: HubState, routes: RouteCache, retained: RetainedStore, delivery: Delivery) {
     this.#state = state
     this.#routes = routes
@@ -65,75 +69,117 @@ export class Forwarding {
    * taken on with all its copies or not at all.
    */
   roomFor(route: Route, count: number, size: number, qos: number, retain: boolean, voice: Voice | null): number {
+    if (qos === 0) return count
+    this.#delivery.fresh(route)
+    if (route.rules.length === 0) return this.#roomAt(route, count, size, qos, retain)
     const demands = new Map<Session, Demand>()
-    this.#copies = 0
-    if (!this.#demand(demands, route, count, size, qos, retain, voice, 0)) return 0
+    const made = new Budget()
+    if (!this.#demand(demands, { route, count, size, qos, retain }, voice, 0, made)) return 0
     let room = count
-    for (const [session, { copies, bytes }] of demands)
-      room = Math.min(room, Math.floor(session.roomFor(count * copies, bytes) / copies))
+    for (const [session, { copies, bytes, qos: highest }] of demands)
+      room = Math.min(room, Math.floor(session.roomFor(count * copies, bytes, highest) / copies))
+    return room
+  }
+
+  /** The same where no rule forwards. */
+  #roomAt(route: Route, count: number, size: number, qos: number, retain: boolean): number {
+    const { settings, store } = this.#state
+    if (store !== null && store.blocked !== null && (route.kept > 0 || retain)) return 0
+    let room = count
+    if (settings.overflow !== 'reject-publish') return room
+    const { sessions } = route
+    for (let i = 0; i < sessions.length; i++) {
+      const session = sessions[i] as Session
+      if (mayRefuse(session, route.qos[i] as number)) room = Math.min(room, session.roomFor(count, size, qos))
+    }
     return room
   }
 
   /** Adds up what each queue is to take. False when something can't be stored at all. */
   #demand(
     demands: Map<Session, Demand>,
-    route: Route,
-    count: number,
-    size: number,
-    qos: number,
-    retain: boolean,
+    asked: { route: Route; count: number; size: number; qos: number; retain: boolean },
     voice: Voice | null,
     hops: number,
+    made: Budget,
   ): boolean {
+    const { route, count, size, qos, retain } = asked
     if (qos === 0) return true
     const { settings, store } = this.#state
-    this.#delivery.fresh(route)
+    const { sessions } = this.#delivery.fresh(route)
     if (store !== null && store.blocked !== null && (route.kept > 0 || retain)) return false
-    for (const [i, session] of settings.overflow === 'reject-publish' ? route.sessions.entries() : []) {
-      if (route.qos[i] === 0 && session.receiver !== null && session.queued === 0) continue // it has it with QoS 0, or not at all
+    for (let i = 0; settings.overflow === 'reject-publish' && i < sessions.length; i++) {
+      const session = sessions[i] as Session
+      if (!mayRefuse(session, route.qos[i] as number)) continue
       const demand = demands.get(session)
-      if (demand === undefined) demands.set(session, { copies: 1, bytes: size })
+      if (demand === undefined) demands.set(session, { copies: 1, bytes: size, qos })
       else {
         demand.copies++
         demand.bytes += size
+        demand.qos = Math.max(demand.qos, qos)
       }
     }
     const forwards = hops < MAX_HOPS ? this.#routes.forwardsOf(route, voice) : null
-    return (forwards?.copies ?? []).every(({ route: next, rules }) => {
-      if (++this.#copies > MAX_COPIES) return true // such copies are not made
+    for (const { route: next, rules } of forwards?.copies ?? []) {
+      if (++made.copies > MAX_COPIES) return true // such copies are not made
+      let highest = 0
+      let retains = false
       // What is beyond the limit of one rule goes by the next, up to the first that has none.
-      const last = rules.findIndex(({ limit }) => limit === null)
-      const possible = last === -1 ? rules : rules.slice(0, last + 1)
-      const highest = Math.max(...possible.map(rule => rule.qosFor(qos)))
-      const retains = possible.some(rule => rule.retains(retain))
+      for (let i = 0; i < rules.length; i++) {
+        const rule = rules[i] as Rule
+        highest = Math.max(highest, rule.qosFor(qos))
+        retains ||= rule.retains(retain)
+        if (rule.limit === null) break
+      }
       const sizeThere = size + count * (next.bytes.length - route.bytes.length)
-      return this.#demand(demands, next, count, sizeThere, highest, retains, voice, hops + 1)
-    })
+      const there = { route: next, count, size: sizeThere, qos: highest, retain: retains }
+      if (!this.#demand(demands, there, voice, hops + 1, made)) return false
+    }
+    return true
   }
 
   /** Forwards a run. Returns whether any of it is on its way to the log. */
-  run(route: Route, run: Run, retain: boolean, voice: Voice | null, hops = 0): boolean {
+  run(route: Route, run: Run, retain: boolean, voice: Voice | null, hops = 0, made = new Budget()): boolean {
     const forwards = this.#routes.forwardsOf(this.#delivery.fresh(route), voice)
     if (forwards === null) return false
-    if (hops === 0) this.#copies = 0
     this.#note(forwards, run.count)
+    const { copies } = forwards
+    const step = forwards.isForked ? 1 : run.count
     let isStored = false
-    for (const copy of forwards.copies) {
-      let taken = 0
-      // Those that are over the limit of one rule may go by the next with the same target.
-      for (let i = 0; i < copy.rules.length && taken < run.count; i++) {
-        const rule = copy.rules[i] as Rule
-        const count = this.#admitted(rule, run.count - taken, hops)
-        const isRetained = rule.retains(retain)
-        if (count > 0 && this.#isNoticed(copy.route, isRetained)) {
-          const rewritten = (this.#runs[hops] ??= new Run())
-          rewritten.rewrite(run, copy.route.bytes, rule.qosFor(run.qos), taken, count)
-          if (this.#runCopy(copy.route, rewritten, isRetained, voice, hops + 1)) isStored = true
-        }
-        taken += count
+    for (let first = 0; first < run.count; first += step) {
+      for (let i = 0; i < copies.length; i++) {
+        if (this.#forwardPart(copies[i] as Copy, run, first, step, retain, voice, hops, made)) isStored = true
       }
-      this.#state.counters.forwardsDropped += run.count - taken
     }
+    return isStored
+  }
+
+  /** Forwards some messages of a run to one target. */
+  #forwardPart(
+    { route, rules }: Copy,
+    run: Run,
+    first: number,
+    count: number,
+    retain: boolean,
+    voice: Voice | null,
+    hops: number,
+    made: Budget,
+  ): boolean {
+    let isStored = false
+    let taken = 0
+    // Those that are over the limit of one rule may go by the next with the same target.
+    for (let i = 0; i < rules.length && taken < count; i++) {
+      const rule = rules[i] as Rule
+      const admitted = this.#admitted(rule, count - taken, hops, made)
+      const isRetained = rule.retains(retain)
+      if (admitted > 0 && this.#isNoticed(route, isRetained)) {
+        const rewritten = (this.#runs[hops] ??= new Run())
+        rewritten.rewrite(run, route.bytes, rule.qosFor(run.qos), first + taken, admitted)
+        if (this.#runCopy(route, rewritten, isRetained, voice, hops + 1, made)) isStored = true
+      }
+      taken += admitted
+    }
+    this.#state.counters.forwardsDropped += count - taken
     return isStored
   }
 
@@ -143,57 +189,63 @@ export class Forwarding {
     return isRetained || sessions.length > 0 || rules.length > 0
   }
 
-  #runCopy(route: Route, run: Run, retain: boolean, voice: Voice | null, hops: number): boolean {
+  #runCopy(route: Route, run: Run, retain: boolean, voice: Voice | null, hops: number, made: Budget): boolean {
     try {
       let isStored = this.#delivery.run(route, run) > 0
       if (retain) {
-        this.#retained.store(route.topic, run.message(run.count - 1).payload, run.qos)
+        this.#retained.store(route.topic, run.payload(run.count - 1), run.qos)
         isStored ||= run.qos > 0 && this.#state.store !== null
       }
-      return this.run(route, run, retain, voice, hops) || isStored
+      return this.run(route, run, retain, voice, hops, made) || isStored
     } finally {
       run.reset()
     }
   }
 
   /** Forwards one message. Returns whether any copy is on its way to the store. */
-  message(route: Route, message: Message, retain: boolean, voice: Voice | null, hops = 0): boolean {
+  message(
+    route: Route,
+    message: Message,
+    retain: boolean,
+    voice: Voice | null,
+    hops = 0,
+    made = new Budget(),
+  ): boolean {
     const forwards = this.#routes.forwardsOf(this.#delivery.fresh(route), voice)
     if (forwards === null) return false
-    if (hops === 0) this.#copies = 0
     this.#note(forwards, 1)
     let isStored = false
     for (const copy of forwards.copies) {
-      const rule = this.#firstAdmitted(copy, hops)
+      const rule = this.#firstAdmitted(copy, hops, made)
       if (rule === null) continue
-      const rewritten = message.rewritten(copy.route.bytes, rule.qosFor(message.qos))
       const isRetained = rule.retains(retain)
+      if (!this.#isNoticed(copy.route, isRetained)) continue
+      const rewritten = message.rewritten(copy.route.bytes, rule.qosFor(message.qos))
       if (this.#delivery.message(copy.route, rewritten) > 0) isStored = true
       if (isRetained) {
         this.#retained.store(copy.route.topic, rewritten.payload, rewritten.qos)
         if (rewritten.qos > 0 && this.#state.store !== null) isStored = true
       }
-      if (this.message(copy.route, rewritten, isRetained, voice, hops + 1)) isStored = true
+      if (this.message(copy.route, rewritten, isRetained, voice, hops + 1, made)) isStored = true
     }
     return isStored
   }
 
   /** What the rules make of one message, for who publishes the copies by himself. */
-  copies(route: Route, qos: number, retain: boolean, voice: Voice | null, hops: number): ForwardedCopy[] {
+  copies(route: Route, qos: number, retain: boolean, voice: Voice | null, hops: number, made: Budget): ForwardedCopy[] {
     const forwards = this.#routes.forwardsOf(this.#delivery.fresh(route), voice)
     if (forwards === null) return []
-    if (hops === 0) this.#copies = 0
     this.#note(forwards, 1)
     return forwards.copies.flatMap(copy => {
-      const rule = this.#firstAdmitted(copy, hops)
+      const rule = this.#firstAdmitted(copy, hops, made)
       return rule === null ? [] : { topic: copy.route.topic, qos: rule.qosFor(qos), retain: rule.retains(retain) }
     })
   }
 
   /** How many of so many messages a rule forwards. */
-  #admitted(rule: Rule, count: number, hops: number): number {
+  #admitted(rule: Rule, count: number, hops: number, made: Budget): number {
     const { counters, now } = this.#state
-    const impossible = hops >= MAX_HOPS ? TOO_MANY_HOPS : ++this.#copies > MAX_COPIES ? TOO_MANY_COPIES : null
+    const impossible = hops >= MAX_HOPS ? TOO_MANY_HOPS : ++made.copies > MAX_COPIES ? TOO_MANY_COPIES : null
     let admitted = count
     if (impossible !== null) admitted = 0
     else if (rule.limit !== null) admitted = rule.limit.admit(count, now)
@@ -204,8 +256,8 @@ export class Forwarding {
   }
 
   /** The rule by which one message is copied; null: by none. */
-  #firstAdmitted(copy: Copy, hops: number): Rule | null {
-    for (const rule of copy.rules) if (this.#admitted(rule, 1, hops) > 0) return rule
+  #firstAdmitted(copy: Copy, hops: number, made: Budget): Rule | null {
+    for (const rule of copy.rules) if (this.#admitted(rule, 1, hops, made) > 0) return rule
     this.#state.counters.forwardsDropped++
     return null
   }
@@ -219,4 +271,9 @@ export class Forwarding {
       this.#state.counters.forwardsDropped += count
     }
   }
+}
+
+/** Whether a session may find no room: not where it gets a message with QoS 0, at once or not at all. */
+function mayRefuse({ receiver, queued }: Session, granted: number): boolean {
+  return granted > 0 || receiver === null || queued > 0
 }

@@ -31,6 +31,8 @@ export interface Forwards {
   readonly matched: readonly Rule[]
   readonly copies: readonly Copy[]
   readonly refused: readonly Refusal[]
+  /** Copies may meet again at one topic, by way of further rules: then messages are forwarded one by one. */
+  readonly isForked: boolean
 }
 
 export interface Surroundings {
@@ -80,7 +82,9 @@ export function forwardsOf(
       else copy.rules.push(rule)
     }
   }
-  return { matched, copies: [...copies.values()], refused }
+  const made = [...copies.values()]
+  const isForked = made.length > 1 && made.some(({ route }) => route.rules.length > 0)
+  return { matched, copies: made, refused, isForked }
 }
 
 function shown(topic: string): string {

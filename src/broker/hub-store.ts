@@ -1,8 +1,8 @@
 import { GatewayError } from '../common/index.ts'
+import { packetOf } from './aedes-packets.ts'
 import type { Hub } from './hub.ts'
-import type { Message } from './message.ts'
 import { Database, recover, Store, type StoreOptions } from './store/index.ts'
-import { publishHeldWills } from './wills.ts'
+import { type HeldWill, publishHeldWills } from './wills.ts'
 
 const DEFAULT_RESERVE = 16_777_216
 
@@ -10,7 +10,7 @@ const DEFAULT_RESERVE = 16_777_216
  * Opens the store of a hub and brings back what it held: sessions with their subscriptions, retained messages. Returns
  * the Wills of clients that were connected when the hub died.
  */
-export async function openStore(hub: Hub, options: StoreOptions, isPlugged: boolean): Promise<Map<string, Message>> {
+export async function openStore(hub: Hub, options: StoreOptions, isPlugged: boolean): Promise<Map<string, HeldWill>> {
   if (hub.link !== null || isPlugged)
     throw new GatewayError(
       'ERR_STORE_PERSISTENCE',
@@ -19,7 +19,7 @@ export async function openStore(hub: Hub, options: StoreOptions, isPlugged: bool
   const { state, log, sessions, retained } = hub
   const { dir, sync = 'always', reserveBytes = DEFAULT_RESERVE } = options
   const database = await Database.open({ dir, log, sync, reserveBytes })
-  const wills = new Map<string, Message>()
+  const wills = new Map<string, HeldWill>()
   try {
     const store = new Store(database, state, options, log)
     await recover(
@@ -30,7 +30,8 @@ export async function openStore(hub: Hub, options: StoreOptions, isPlugged: bool
         subscription: (session, filter, qos) => sessions.restoreSubscription(session, filter, qos),
         receipt: (session, packetId) => session.receipts.add(packetId),
         retained: (topic, qos, payload) => retained.restore(topic, payload, qos),
-        will: (clientId, will) => wills.set(clientId, will),
+        will: (clientId, will, whose) =>
+          wills.set(clientId, { will: { ...packetOf(will, hub), retain: will.retain }, whose }),
       },
       log,
     )

@@ -34,7 +34,7 @@ import { HubState } from './state.ts'
 import { peerOf } from './stream-peer.ts'
 import type { Peer } from './transport.ts'
 import { Upkeep } from './upkeep.ts'
-import { publishOrphanedWills, publishStoredWills, publishWill } from './wills.ts'
+import { type HeldWill, publishOrphanedWills, publishStoredWills, publishWill } from './wills.ts'
 
 /** While the hub stops. Milliseconds. */
 const SWEEP_MS = 250
@@ -57,7 +57,7 @@ export class Hub extends Aedes {
   /** A plugged persistence. */
   link: PersistenceLink | null = null
   /** Wills that could not be stored as their clients went. */
-  readonly heldWills = new Map<string, PublishPacket>()
+  readonly heldWills = new Map<string, HeldWill>()
   /** Nothing but the hub has a say in a PUBLISH: the data path may be taken. */
   isPlain = true
   /** There is an authorizeForward hook. */
@@ -335,7 +335,8 @@ export class Hub extends Aedes {
 
   /** Topics that clients publish to most, of those that were published to lately. */
   busiestTopics(count: number): { topic: string; messages: number }[] {
-    return this.routes.busiest(count).map(({ topic, published }) => ({ topic, messages: published }))
+    const routes = [...this.connectionSet].map(client => client.route)
+    return this.routes.busiest(count, routes).map(({ topic, published }) => ({ topic, messages: published }))
   }
 
   /** Makes all routes anew: what makes a topic valid has changed, or who may do what. */

@@ -23,6 +23,8 @@ export abstract class KeptState {
   principal: Principal | null = null
   /** When the client of a kept session went away, milliseconds since 1970; 0: it is connected. */
   leftAt = 0
+  /** It is over: nothing waits for it any more. */
+  isEnded = false
   /** What of it is stored; null: nothing. */
   log: SessionLog | null = null
   /** Incoming QoS 2 messages whose PUBREL has not come. */
@@ -86,13 +88,16 @@ export abstract class KeptState {
     return queue.length < messages && queue.bytes < BYTES_AHEAD && !this.state.isFull(0)
   }
 
-  /** How many of so many messages there is room for: all but where the newest are to be dropped. */
-  roomFor(count: number, size: number): number {
+  /** How many of so many messages, of `size` bytes together, there is room for: all but where the newest are to be dropped. */
+  roomFor(count: number, size: number, qos = 1): number {
     const { overflow, queueMessages, queueBytes } = this.state.settings
     if (overflow === 'drop-oldest') return count
     if (this.isFull) return 0
     const { receiver, queued } = this
-    const free = receiver === null || receiver.blocked || queued > 0 ? 0 : Math.max(this.window().free, 0)
+    // With QoS 2 all wait until they are stored, and the others behind them.
+    const isHeld = this.log !== null && (qos === 2 || this.log.held > 0)
+    const waits = receiver === null || receiver.blocked || queued > 0 || isHeld
+    const free = waits ? 0 : Math.max(this.window().free, 0)
     const fitting = Math.floor(((queueBytes - this.queuedBytes) * count) / size)
     return Math.min(count, free + Math.min(queueMessages - queued, fitting))
   }

@@ -2,9 +2,10 @@
 const BOUNDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
 
 /**
- * How long messages take from the moment their bytes were read until they were handed to the kernel for their receivers, as
- * a histogram. Messages that wait in a queue, for room or for the disk, are not in it. It costs two numbers a chunk and
- * a look at the clock a turn.
+ * How long messages take on the data path, from the moment their bytes were read to the end of the turn in which they were
+ * put into the outputs of their receivers, as a histogram. That is when they are handed to the kernel, unless the receiver does not keep up.
+ * Time in a queue or on disk is not in it, nor are messages that a hook has a say in. It costs two numbers a chunk and a
+ * look at the clock a turn.
  */
 export class Latency {
   readonly bounds: readonly number[] = BOUNDS

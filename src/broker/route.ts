@@ -7,6 +7,10 @@ import type { LocalSubscriber } from './local-subscriptions.ts'
 import type { Session } from './session.ts'
 import type { HubState } from './state.ts'
 
+/** Longer topics are looked up anew each time, so that the cache stays bounded in bytes as well. */
+const LONGEST_KEPT = 1024
+/** Publishers of one topic whose copies are remembered, where these depend on the publisher. */
+const MOST_VOICES = 64
 const NO_RULES: readonly Rule[] = []
 
 /** All that is known of one topic name, so that a PUBLISH needs one look-up. */
@@ -29,9 +33,10 @@ export class Route {
   published = 0
   /** Functions whose filters match. */
   locals: LocalSubscriber[] = []
-  /** What the rules make of messages of the publisher they were asked for last; null: not asked yet. */
+  /** What the rules make of a message, whoever published it; null: not asked yet, or it depends. */
   #forwards: Forwards | null = null
-  #voice: Voice | null = null
+  /** The same for those who were asked for lately. */
+  #byVoice: Map<Voice | null, Forwards> | null = null
   #isPersonal = false
   #principal: Principal | null = null
   #allowed = false
@@ -61,11 +66,16 @@ export class Route {
   /** What the rules make of a message of this publisher; null: nothing. */
   forwardsFor(voice: Voice | null, surroundings: Surroundings): Forwards | null {
     if (this.rules.length === 0) return null
-    if (this.#forwards === null || (this.#isPersonal && this.#voice !== voice)) {
-      this.#forwards = forwardsOf(this.topic, this.rules, voice, surroundings)
-      this.#voice = this.#isPersonal ? voice : null
-    }
-    return this.#forwards
+    const known = this.#isPersonal ? this.#byVoice?.get(voice) : this.#forwards
+    if (known !== undefined && known !== null) return known
+    const forwards = forwardsOf(this.topic, this.rules, voice, surroundings)
+    // Long topics are not kept, not even as the targets of others.
+    if (!forwards.copies.every(({ route }) => route.bytes.length <= LONGEST_KEPT)) return forwards
+    if (this.#isPersonal) {
+      if (this.#byVoice === null || this.#byVoice.size >= MOST_VOICES) this.#byVoice = new Map()
+      this.#byVoice.set(voice, forwards)
+    } else this.#forwards = forwards
+    return forwards
   }
 
   /** Collects the subscribers and rules of this epoch. */
@@ -97,13 +107,12 @@ export class Route {
     this.locals = locals
     this.rules = rules
     this.#forwards = null
+    this.#byVoice = null
     this.#isPersonal = rules.some(rule => rule.isPersonal)
     this.epoch = epoch
   }
 }
 
-/** Longer topics are looked up anew each time, so that the cache stays bounded in bytes as well. */
-const LONGEST_KEPT = 1024
 const SLOTS = 8192
 const GENERATION = 8192
 /** Thousands of topics with a thousand receivers each are made anew rather than kept. */
@@ -131,7 +140,7 @@ export class RouteCache {
     this.#tree = tree
     this.#functions = functions
     this.#surroundings = {
-      routeOf: topic => this.of(topic),
+      routeOf: topic => this.#fresh(this.of(topic)),
       principalOf: name => this.#state.spokesmen.get(name),
     }
   }
@@ -173,10 +182,11 @@ export class RouteCache {
     return route.forwardsFor(voice, this.#surroundings)
   }
 
-  /** Routes that clients published most to, of those that are known. */
-  busiest(count: number): Route[] {
-    const all = [...this.#young.values(), ...this.#old.values()].filter(({ published }) => published > 0)
-    return all.sort((a, b) => b.published - a.published).slice(0, count)
+  /** Routes that clients published most to, of those that are known, here or to a publisher. */
+  busiest(count: number, publishers: readonly (Route | null)[]): Route[] {
+    const routes = new Set([...this.#slots, ...this.#young.values(), ...this.#old.values(), ...publishers])
+    const used = [...routes].filter((route): route is Route => route !== null && route.published > 0)
+    return used.sort((a, b) => b.published - a.published).slice(0, count)
   }
 
   /** Forgets all routes. */
@@ -187,11 +197,18 @@ export class RouteCache {
     this.#slots.fill(null)
   }
 
+  #fresh(route: Route): Route {
+    if (route.epoch !== this.#state.epoch) this.refresh(route, this.#state.epoch)
+    return route
+  }
+
   #named(topic: string): Route | undefined {
     const young = this.#young.get(topic)
     if (young !== undefined) return young
     const old = this.#old.get(topic)
-    if (old !== undefined) this.#remember(topic, old)
+    if (old === undefined) return undefined
+    this.#old.delete(topic)
+    this.#remember(topic, old)
     return old
   }
 

@@ -23,6 +23,8 @@ export class Run {
   qos = 0
   /** The number of its first message in the log; 0: it is not stored. */
   seq = 0
+  /** Bytes of all payloads. */
+  payloadBytes = 0
   /** Where each packet begins. */
   readonly at = new Int32Array(MAX_RUN)
   /** Where each packet identifier is (behind the topic at QoS 0, where none is). */
@@ -50,13 +52,14 @@ export class Run {
     this.end = start
     this.qos = qos
     this.#topicLength = topicLength
+    this.payloadBytes = 0
   }
 
   /** Becomes `count` packets of another run, from the `first` on, under another topic and with a QoS that is not higher. */
   rewrite(from: Run, topic: Buffer, qos: number, first: number, count: number): void {
     const room = from.end - from.start + count * (topic.length + HEAD)
     const scratch = this.#room(room)
-    this.begin(scratch, 0, qos, topic.length, true)
+    this.begin(scratch, 0, qos, topic.length, room <= LARGEST_SCRATCH)
     const skip = from.qos > 0 ? 2 : 0
     const idBytes = qos > 0 ? 2 : 0
     for (let i = first; i < first + count; i++) {
@@ -92,23 +95,34 @@ export class Run {
     this.at[i] = this.end
     this.idAt[i] = idAt
     this.end = end
+    this.payloadBytes += end - idAt - (this.qos > 0 ? 2 : 0)
   }
 
   /** Forgets all but the first `count` packets. */
   cut(count: number): void {
-    if (count < this.count) this.end = this.at[count] as number
-    this.count = Math.min(count, this.count)
+    if (count >= this.count) return
+    this.payloadBytes = this.payloadOf(count)
+    this.end = this.at[count] as number
+    this.count = count
+  }
+
+  /** Bytes of the payloads of the first `count` packets. */
+  payloadOf(count: number): number {
+    if (count === this.count) return this.payloadBytes
+    let bytes = 0
+    for (let i = 0; i < count; i++) bytes += this.payload(i).length
+    return bytes
   }
 
   /** Bytes of topics and payloads. */
   get size(): number {
-    const idBytes = this.qos > 0 ? 2 : 0
-    let size = 0
-    for (let i = 0; i < this.count; i++) {
-      const end = i + 1 < this.count ? (this.at[i + 1] as number) : this.end
-      size += end - (this.idAt[i] as number) - idBytes + this.#topicLength + 2
-    }
-    return size
+    return this.payloadBytes + this.count * (this.#topicLength + 2)
+  }
+
+  /** The payload of the i-th packet where it lies: to be copied by who keeps it. */
+  payload(i: number): Buffer {
+    const end = i + 1 < this.count ? (this.at[i + 1] as number) : this.end
+    return this.source.subarray((this.idAt[i] as number) + (this.qos > 0 ? 2 : 0), end)
   }
 
   /** The packets in memory that lasts. */

@@ -49,6 +49,7 @@ export class SessionRegistry {
 
   /** Ends a session and all its subscriptions. */
   drop(session: Session): void {
+    session.isEnded = true
     if (session.log !== null) this.#state.store?.dropSession(session.log)
     for (const filter of session.subscriptions.keys()) this.tree.remove(filter, session)
     if (session.subscriptions.size > 0) this.#state.epoch++

@@ -72,7 +72,7 @@ export class Session extends KeptState {
       for (let i = 0; i < run.count; i++) this.deliver(run.message(i), 0) // as many as there is room for
     } else if (this.#admitsQos0(receiver, end - start, run.count)) {
       receiver.output.append(source, start, end, receiver.blocked || (run.isShared && source === run.source))
-      this.#written(receiver, run.count, end - start)
+      this.#written(receiver, run.count, run.payloadBytes)
     }
   }
 
@@ -103,7 +103,7 @@ export class Session extends KeptState {
         chunk[to + 1] = id & 0xff
       }
       log?.touch()
-      this.#written(receiver, count, end - start)
+      this.#written(receiver, count, run.payloadOf(count))
     }
     for (let i = count; i < total; i++) this.deliver(run.message(i), 1)
   }
@@ -265,7 +265,7 @@ export class Session extends KeptState {
     const window = this.inflight
     if (receiver !== null && window?.messageOf(packetId) === message) {
       receiver.output.publish(message, 2, false, packetId)
-      this.#written(receiver, 1, message.size)
+      this.#written(receiver, 1, message.end - message.payloadAt)
     }
     if (this.#mayPass(1)) this.pump()
   }
@@ -295,7 +295,7 @@ export class Session extends KeptState {
       log?.touch()
     }
     receiver.output.publish(message, qos, false, packetId)
-    this.#written(receiver, 1, message.size)
+    this.#written(receiver, 1, message.end - message.payloadAt)
   }
 
   #written(receiver: Receiver, count: number, bytes: number): void {
@@ -328,6 +328,7 @@ export class Session extends KeptState {
   }
 
   #enqueueQos0(message: Message): void {
+    if (this.isEnded) return
     const { log } = this
     if (log !== null && log.disk.count > 0) {
       this.deliver(message, 0)
@@ -355,6 +356,7 @@ export class Session extends KeptState {
   }
 
   #enqueue(message: Message, qos: number): void {
+    if (this.isEnded) return // in the middle of its own delivery
     this.queue ??= new MessageQueue(this.state)
     const queue = this.queue
     const { queueMessages, queueBytes, overflow } = this.state.settings

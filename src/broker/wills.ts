@@ -1,10 +1,16 @@
 import type { Client as AedesClient, PublishPacket } from 'aedes'
-import { numbered, packetOf } from './aedes-packets.ts'
+import { numbered } from './aedes-packets.ts'
 import type { Client } from './client.ts'
+import { voiceOf } from './forwards.ts'
 import { ask } from './hooks.ts'
 import type { Hub } from './hub.ts'
-import type { Message } from './message.ts'
-import { isNotStored } from './store/index.ts'
+import { isNotStored, type WillOwner } from './store/index.ts'
+
+/** A Will that waits until it can be published, and whose it is. */
+export interface HeldWill {
+  readonly will: PublishPacket
+  readonly whose: WillOwner
+}
 
 /** Wills that wait until they can be stored. */
 const MOST_HELD = 10_000
@@ -26,7 +32,8 @@ export async function publishWill(hub: Hub, client: Client): Promise<void> {
     } else forgetWill(hub, id)
     await hub.link?.dropWill(client)
   } catch (error) {
-    if (will !== null && isNotStored(error) && hub.heldWills.size < MOST_HELD) hub.heldWills.set(id, will)
+    if (will !== null && isNotStored(error) && hub.heldWills.size < MOST_HELD)
+      hub.heldWills.set(id, { will, whose: ownerOf(client) })
     else forgetWill(hub, id)
     hub.log.warn({ clientId: client.id, err: error }, 'will.failed')
   }
@@ -34,7 +41,12 @@ export async function publishWill(hub: Hub, client: Client): Promise<void> {
 
 /** What is stored of a Will goes when it is published, or never will be; unless its client is back with another. */
 export function forgetWill(hub: Hub, clientId: string): void {
-  if ((hub.clients[clientId]?.will ?? null) === null) hub.state.store?.dropWill(clientId)
+  if ((hub.clients[clientId]?.will ?? null) === null) hub.state.store?.wills.drop(clientId)
+}
+
+/** Whose Will it is, for a time when the client is gone. */
+export function ownerOf({ id, username, principal }: Client): WillOwner {
+  return voiceOf(id ?? '', username, principal)
 }
 
 /** Publishes Wills that could not be stored as their clients went, now that they can be. */
@@ -45,15 +57,24 @@ export async function publishHeldWills(hub: Hub): Promise<void> {
 }
 
 /** Publishes the Wills of clients that were connected when the hub died: their connections ended without DISCONNECT. */
-export async function publishStoredWills(hub: Hub, wills: ReadonlyMap<string, Message>): Promise<void> {
-  for (const [clientId, will] of wills) await publishFor(hub, clientId, { ...packetOf(will, hub), retain: will.retain })
+export async function publishStoredWills(hub: Hub, wills: ReadonlyMap<string, HeldWill>): Promise<void> {
+  for (const [clientId, will] of wills) await publishFor(hub, clientId, will)
 }
 
-async function publishFor(hub: Hub, clientId: string, will: PublishPacket): Promise<void> {
-  await hub.forwardPublish(numbered(will, hub), null, { willOf: clientId }).catch(error => {
-    if (isNotStored(error)) hub.heldWills.set(clientId, will)
-    hub.log.warn({ clientId, err: error }, 'will.failed')
-  })
+async function publishFor(hub: Hub, clientId: string, held: HeldWill): Promise<void> {
+  const { will, whose } = held
+  // Who was removed, or may less than before, has no say any more. Nobody has a name where everybody may do everything.
+  if (whose.principal !== '' && hub.door.principals.get(whose.principal)?.mayPublish(will.topic) !== true) {
+    hub.log.info({ clientId, topic: will.topic }, 'will.revoked')
+    forgetWill(hub, clientId)
+    return
+  }
+  await hub
+    .forwardPublish(numbered(will, hub), null, { willOf: clientId, voice: { clientId, ...whose } })
+    .catch(error => {
+      if (isNotStored(error)) hub.heldWills.set(clientId, held)
+      hub.log.warn({ clientId, err: error }, 'will.failed')
+    })
 }
 
 /** Publishes stored Wills of hubs that have not been heard of for three heartbeats. Never rejects. */

@@ -31,7 +31,7 @@ const COMMANDS: readonly Entry[] = [
 ]
 
 /** Configuration of whatever kind: the command line, the file, or what it names. */
-const USAGE_CODES = /^ERR_(?:USAGE|CONFIG|AUTH|CERTS|LISTEN)_/
+const USAGE_CODES = /^ERR_(?:USAGE|CONFIG|AUTH|CERTS|LISTEN|METRICS)_/
 
 /** Runs what a command line asks for and returns the exit code. Never rejects. */
 export async function run(argv: readonly string[], shell: Shell): Promise<number> {

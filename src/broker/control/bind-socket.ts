@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { lstatSync, readdirSync, unlinkSync } from 'node:fs'
+import { lstatSync, readdirSync, type Stats, unlinkSync } from 'node:fs'
 import { connect, type Server } from 'node:net'
 import { join } from 'node:path'
 import { GatewayError, messageOf, systemCodeOf } from '../../common/index.ts'
@@ -13,13 +13,16 @@ const ABANDONED_AFTER_MS = 60_000
 /** Bounds what one start does. */
 const MOST_REMOVED = 1000
 
-/** Binds a server to the path, in place of a socket that nobody answers. Rejects with what to do. */
-export async function bindSocket(server: Server, path: string): Promise<void> {
+/**
+ * Binds a server to the path, in place of a socket that nobody answers. `isOwn`: the hub chose the path, so a link that
+ * another one left there gives way too. Rejects with a GatewayError that says what to do.
+ */
+export async function bindSocket(server: Server, path: string, isOwn: boolean): Promise<void> {
   try {
     await listen(server, path)
   } catch (cause) {
     if (systemCodeOf(cause) !== 'EADDRINUSE') throw failure(path, messageOf(cause), cause)
-    await removeStale(path)
+    await removeStale(path, isOwn)
     try {
       await listen(server, path)
     } catch (again) {
@@ -28,18 +31,29 @@ export async function bindSocket(server: Server, path: string): Promise<void> {
   }
 }
 
-/** Removes the sockets of hubs that were killed and did not come back, so that they do not become ever more. */
+/**
+ * Removes the sockets of hubs that were killed and did not come back, and links to them, so that they do not become ever
+ * more. What can't be removed stays.
+ */
 export async function removeAbandoned(folder: string): Promise<void> {
   const before = Date.now() - ABANDONED_AFTER_MS
-  for (const name of readdirSync(folder).slice(0, MOST_REMOVED)) {
+  for (const name of namesIn(folder).slice(0, MOST_REMOVED)) {
     const path = join(folder, name)
-    const found = lstatSync(path, { throwIfNoEntry: false })
-    if (found?.isSocket() !== true || found.mtimeMs > before || (await isAnswered(path))) continue
     try {
-      unlinkSync(path)
-    } catch (failure) {
-      if (systemCodeOf(failure) !== 'ENOENT') throw failure // another hub was quicker
+      const found = lstatSync(path)
+      const isOfHub = found.isSocket() || found.isSymbolicLink()
+      if (isOfHub && found.mtimeMs <= before && !(await isAnswered(path))) unlinkSync(path)
+    } catch {
+      // Another hub was quicker, or the file is not ours to remove: a hub starts all the same.
     }
+  }
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
   }
 }
 
@@ -56,18 +70,33 @@ function listen(server: Server, path: string): Promise<void> {
 }
 
 /** Removes the file of a hub that did not end in good order. Throws when it is anything else. */
-async function removeStale(path: string): Promise<void> {
-  const found = lstatSync(path, { throwIfNoEntry: false })
-  if (found === undefined) return
-  if (!found.isSocket()) throw failure(path, 'there is a file of that name that is not a socket: move it away')
+async function removeStale(path: string, isOwn: boolean): Promise<void> {
+  const found = lookAt(path)
+  if (found === null) return
+  if (!found.isSocket() && !(isOwn && found.isSymbolicLink()))
+    throw failure(path, 'there is a file of that name that is not a socket: move it away')
   if (await isAnswered(path)) {
     throw new GatewayError('ERR_LISTEN_ADDRESS_IN_USE', `the control socket ${path} belongs to a hub that is running`)
   }
-  unlinkSync(path)
+  try {
+    unlinkSync(path)
+  } catch (cause) {
+    if (systemCodeOf(cause) === 'ENOENT') return // another hub was quicker
+    throw failure(path, `one that nobody answers can't be removed (${messageOf(cause)}): remove it`, cause)
+  }
+}
+
+/** Null: there is nothing. */
+function lookAt(path: string): Stats | null {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) ?? null
+  } catch (cause) {
+    throw failure(path, messageOf(cause), cause)
+  }
 }
 
 /** False only when the kernel says that nobody listens: a hub that is merely busy keeps its socket. */
-async function isAnswered(path: string): Promise<boolean> {
+export async function isAnswered(path: string): Promise<boolean> {
   const socket = connect({ path })
   try {
     await once(socket, 'connect')

@@ -17,7 +17,7 @@ export interface Reply {
 
 interface Resource {
   readonly method: 'GET' | 'POST'
-  answer(): Reply | Promise<Reply>
+  answer(query: string): Reply | Promise<Reply>
 }
 
 /** What can be asked of a hub. */
@@ -33,18 +33,18 @@ export class ControlRoutes {
     this.#version = version
     this.#fixed = new Map<string, Resource>([
       ['/v1/stats', { method: 'GET', answer: () => ok(snapshotOf(hub)) }],
-      ['/v1/top', { method: 'GET', answer: () => ok(this.#top()) }],
+      ['/v1/top', { method: 'GET', answer: query => ok(this.#top(query)) }],
       ['/v1/rules', { method: 'GET', answer: () => ok(rulesOf(hub)) }],
       ['/v1/reload', { method: 'POST', answer: async () => ok(await reload()) }],
     ])
   }
 
-  /** Answers a request; `url` is the path, with or without a query, which means nothing. */
+  /** Answers a request; `url` is the path, with or without a query. What is not known in a query means nothing. */
   async reply(method: string, url: string): Promise<Reply> {
-    const [path = ''] = url.split('?', 1)
+    const [path = '', query = ''] = url.split('?', 2)
     const resource = this.#fixed.get(path) ?? this.#session(path)
     if (resource === null) return { status: 404, body: { error: `there is no ${path.slice(0, 200)}` } }
-    if (resource.method === method) return resource.answer()
+    if (resource.method === method) return resource.answer(query)
     const error = `${path.slice(0, 200)} takes ${resource.method} only`
     return { status: 405, body: { error }, allow: resource.method }
   }
@@ -62,13 +62,15 @@ export class ControlRoutes {
     return detail === null ? { status: 404, body: { error: 'no session has that client identifier' } } : ok(detail)
   }
 
-  #top(): TopAnswer {
+  /** `interval` of the query: milliseconds until it is asked for again. */
+  #top(query: string): TopAnswer {
+    const intervalMs = Number(new URLSearchParams(query).get('interval') ?? 0)
     const hub = this.#hub
     return {
       at: performance.now(),
       version: this.#version,
       pid: process.pid,
-      loopDelay: this.#watch.read(),
+      loopDelay: this.#watch.read(intervalMs >= 0 ? intervalMs : 0),
       snapshot: snapshotOf(hub),
       topics: hub.busiestTopics(MOST),
       rules: rulesOf(hub, MOST),

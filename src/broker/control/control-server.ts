@@ -6,6 +6,7 @@ import type { ReloadAnswer } from './answers.ts'
 import { bindSocket, removeAbandoned } from './bind-socket.ts'
 import { ControlRoutes, type Reply } from './control-routes.ts'
 import { LoopWatch } from './loop-watch.ts'
+import { leavePointer, removePointer } from './pointer.ts'
 import { prepareFolder } from './socket-folder.ts'
 
 const MAX_CONNECTIONS = 16
@@ -25,6 +26,8 @@ export interface ControlOptions {
   readonly path: string
   /** The hub chose the path, not the user: its folder is the hub's own. */
   readonly isAutomatic: boolean
+  /** Where a link to the socket is left for commands that look there only; absolute. */
+  readonly pointer?: string
   readonly version: string
   readonly log: Logger
   readonly reload: () => Promise<ReloadAnswer>
@@ -59,17 +62,26 @@ export class ControlServer implements Service {
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    const { path, isAutomatic } = this.#options
+    const { path, isAutomatic, pointer, log } = this.#options
     signal.throwIfAborted()
-    prepareFolder(dirname(path), process.getuid?.() ?? -1, isAutomatic)
+    const userId = process.getuid?.() ?? -1
+    prepareFolder(dirname(path), userId, isAutomatic)
     if (isAutomatic) await removeAbandoned(dirname(path))
-    await bindSocket(this.#server, path)
-    this.#server.on('error', error => this.#options.log.warn({ error }, 'control.failed'))
+    await bindSocket(this.#server, path, isAutomatic)
+    this.#server.on('error', error => log.warn({ error }, 'control.failed'))
+    if (pointer === undefined) return
+    try {
+      await leavePointer(pointer, path, userId)
+    } catch (error) {
+      log.debug({ pointer, error }, 'control.no_pointer') // who knows the path has no need of it
+    }
   }
 
   async stop(): Promise<void> {
     this.#watch.close()
     if (!this.#server.listening) return
+    const { path, pointer } = this.#options
+    if (pointer !== undefined) removePointer(pointer, path)
     // The file goes with the server.
     const closed = new Promise<void>(resolve => this.#server.close(() => resolve()))
     const late = setTimeout(() => this.#server.closeAllConnections(), LAST_ANSWERS_MS)

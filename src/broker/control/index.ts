@@ -1,4 +1,5 @@
 export type { ReloadAnswer, TopAnswer } from './answers.ts'
 export { type ControlOptions, ControlServer } from './control-server.ts'
+export { pointedAt } from './pointer.ts'
 export { folderProblem } from './socket-folder.ts'
 export { type ControlPlace, controlSocketPath } from './socket-path.ts'

@@ -1,4 +1,4 @@
-import { chmodSync, lstatSync, mkdirSync } from 'node:fs'
+import { chmodSync, lstatSync, mkdirSync, type Stats } from 'node:fs'
 import { GatewayError, messageOf } from '../../common/index.ts'
 
 /** Only the owner has a way in. */
@@ -7,14 +7,20 @@ const OTHERS_MAY_WRITE = 0o022
 
 /**
  * Why the folder of a control socket is not to be trusted; null when it is, or when it does not exist. In a folder that
- * others may write to, or that is reached by somebody's link, anybody can put a socket of their own.
+ * others may write to, or that is reached by somebody's link, anybody can put a socket of their own. `userId`: whose it
+ * has to be; null: anybody's.
  */
-export function folderProblem(folder: string, userId: number): string | null {
-  const found = lstatSync(folder, { throwIfNoEntry: false })
+export function folderProblem(folder: string, userId: number | null): string | null {
+  let found: Stats | undefined
+  try {
+    found = lstatSync(folder, { throwIfNoEntry: false })
+  } catch (failure) {
+    return `can't be looked at (${messageOf(failure)})`
+  }
   if (found === undefined) return null
   if (found.isSymbolicLink()) return 'is a symbolic link'
   if (!found.isDirectory()) return 'is not a folder'
-  if (found.uid !== userId) return 'belongs to another user'
+  if (userId !== null && found.uid !== userId) return 'belongs to another user'
   if ((found.mode & OTHERS_MAY_WRITE) !== 0) return 'may be written to by other users'
   return null
 }

@@ -2,6 +2,7 @@ import { messageOf } from '../aedes-packets.ts'
 import type { Client } from '../client.ts'
 import type { Session } from '../session.ts'
 import type { Store } from '../store/index.ts'
+import { ownerOf } from '../wills.ts'
 
 export interface OpenedSession {
   readonly session: Session
@@ -26,8 +27,8 @@ export async function openSession(client: Client, id: string): Promise<OpenedSes
   const opened = client.clean ? { session: sessions.create(id, true), present: false } : await resume(client, id, kept)
   if (opened === null || typeof opened === 'string') return opened
   if (store === null) return opened
-  if (client.will !== null) store.saveWill(id, messageOf(client.will, client.will.retain ?? false))
-  else if (!hub.heldWills.has(id)) store.dropWill(id) // of a CONNECT that was not answered
+  if (client.will !== null) store.wills.save(id, messageOf(client.will, client.will.retain ?? false), ownerOf(client))
+  else if (!hub.heldWills.has(id)) store.wills.drop(id) // of a CONNECT that was not answered
   // CONNACK promises the Will, and that a session begins or has ended.
   const isChange = client.clean ? isStored : !opened.present
   if ((isChange || client.will !== null) && !(await store.commit.settled()) && isChange) {

@@ -23,7 +23,7 @@ export function handleHookedPublish(client: Client, chunk: Buffer, start: number
   const counters = client.hub.state.counters
   counters.messagesReceived++
   client.received++
-  counters.publishBytesReceived += end - start
+  counters.publishBytesReceived += packet.payload.length
   return client.wait(publish(client, packet))
 }
 

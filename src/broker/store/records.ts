@@ -268,7 +268,25 @@ export function encodeRetained(key: Buffer, qos: number, payload: Uint8Array): B
   return seal(key, value)
 }
 
-/** Bytes as they are, sealed: a PUBLISH packet for a Will. */
+/** Whose Will it is: the principal of the client, and what rules take for its username. */
+export interface WillOwner {
+  readonly principal: string
+  readonly username: string
+}
+
+/** A Will: its PUBLISH packet, and behind it whose it is. */
+export function encodeWill(key: Buffer, will: Message, { principal, username }: WillOwner): Buffer {
+  return encodeBytes(key, Buffer.concat([packetOfMessage(will), Buffer.from(`${principal}\0${username}`)]))
+}
+
+/** Older versions stored no owner: then nobody is known. */
+export function decodeWill(key: Buffer, body: Buffer): { will: Message; whose: WillOwner } {
+  const [will] = messagesOf(key, body, 1, 0) as [Message]
+  const [principal = '', username = ''] = body.toString('utf8', will.end).split('\0')
+  return { will, whose: { principal, username } }
+}
+
+/** Bytes as they are, sealed. */
 export function encodeBytes(key: Buffer, bytes: Uint8Array): Buffer {
   const value = withRoom(bytes.length)
   value.set(bytes)

@@ -23,10 +23,11 @@ import {
   decodeCursor,
   decodeRecord,
   decodeSession,
+  decodeWill,
   entryHead,
-  messagesOf,
   type SessionHead,
   unseal,
+  type WillOwner,
 } from './records.ts'
 import { SessionLog } from './session-log.ts'
 import type { Store } from './store.ts'
@@ -42,7 +43,7 @@ export interface Found {
   receipt(session: Session, packetId: number): void
   retained(topic: string, qos: number, payload: Buffer): void
   /** The Will of a client that was connected when the hub died. */
-  will(clientId: string, will: Message): void
+  will(clientId: string, will: Message, whose: WillOwner): void
 }
 
 /**
@@ -106,9 +107,9 @@ class Recovery {
       this.#found.retained(nameOf(key, 1), value[0] as number, value.subarray(1))
     })
     await this.#each(WILL, (key, value) => {
-      const [will] = messagesOf(key, value, 1, 0)
-      this.#store.foundWill(nameOf(key, 1))
-      if (will !== undefined) this.#found.will(nameOf(key, 1), will)
+      const { will, whose } = decodeWill(key, value)
+      this.#store.wills.found(nameOf(key, 1))
+      this.#found.will(nameOf(key, 1), will, whose)
     })
     this.#store.committedEnd = this.#store.nextSeq
     for (const number of this.#orphans) this.#store.purge(number)

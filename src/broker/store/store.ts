@@ -9,13 +9,14 @@ import { AgeMarks } from './age-marks.ts'
 import { Behind } from './behind.ts'
 import { Database } from './database.ts'
 import { GroupCommit, isFull } from './group-commit.ts'
-import { cursorKey, filterKey, LAST_SEQ, receiptKey, recordKey, retainedKey, sessionKey, willKey } from './keys.ts'
+import { cursorKey, filterKey, LAST_SEQ, receiptKey, recordKey, retainedKey, sessionKey } from './keys.ts'
 import { LogRecord } from './log-record.ts'
 import { QueueReader } from './queue-reader.ts'
 import { encodeByte, encodeBytes, encodeRetained, encodeSession, packetOfMessage, unseal } from './records.ts'
 import { SessionLog } from './session-log.ts'
 import { SpaceWatch } from './space-watch.ts'
 import type { StoreOptions } from './store-options.ts'
+import { StoredWills } from './stored-wills.ts'
 
 /** Messages that are not written yet may take so many bytes before publishers have to wait. */
 const CONGESTED_BYTES = 2_097_152
@@ -64,7 +65,7 @@ export class Store {
   readonly #log: Logger
   readonly #space: SpaceWatch
   #alarm: 'ok' | 'full' | 'failed' = 'ok'
-  readonly #wills = new Set<string>()
+  readonly wills: StoredWills
   readonly #over = new Set<SessionLog>()
   readonly #purges = new Set<Promise<void>>()
   #wakes = new Set<SessionLog>()
@@ -86,6 +87,7 @@ export class Store {
       committed: (end, bytes) => this.#committed(end, bytes),
       failed: () => this.#sound(),
     })
+    this.wills = new StoredWills(this.commit)
   }
 
   get settings(): HubState['settings'] {
@@ -129,6 +131,7 @@ export class Store {
   #append(route: Route, count: number, size: number, qos: number, run: Run | null, message: Message | null): number {
     const { sessions } = route
     const seq = this.nextSeq
+    const isStrict = this.settings.overflow === 'reject-publish'
     let record: LogRecord | null = null
     for (let i = 0; i < sessions.length; i++) {
       const session = sessions[i] as Session
@@ -136,7 +139,8 @@ export class Store {
       if (log === null) continue
       const granted = Math.min(route.qos[i] as number, qos)
       if (granted === 0 && session.receiver !== null && session.queued === 0 && log.held === 0) continue // it goes at once
-      const room = session.roomFor(count, size)
+      // Where a full queue refuses messages it was asked before: what is taken on is taken on everywhere.
+      const room = isStrict ? count : session.roomFor(count, size)
       if (room < count) this.dropped(session, count - room)
       if (room === 0) continue
       if (record === null) {
@@ -286,7 +290,7 @@ export class Store {
     }
   }
 
-  // -- retained messages and Wills ----------------------------------------------------------------------------------
+  // -- retained messages ---------------------------------------------------------------------------------------------
 
   saveRetained(topic: string, qos: number, payload: Uint8Array): void {
     const key = retainedKey(topic)
@@ -302,21 +306,6 @@ export class Store {
     const keys = topics.map(retainedKey)
     const values = (await this.database.level.getMany(keys)) as (Buffer | undefined)[]
     return values.map((value, i) => (value === undefined ? undefined : unseal(keys[i] as Buffer, value).subarray(1)))
-  }
-
-  saveWill(clientId: string, will: Message): void {
-    this.#wills.add(clientId)
-    const key = willKey(clientId)
-    this.commit.put(key, encodeBytes(key, packetOfMessage(will)))
-  }
-
-  /** There is one of an earlier life of the hub. */
-  foundWill(clientId: string): void {
-    this.#wills.add(clientId)
-  }
-
-  dropWill(clientId: string): void {
-    if (this.#wills.delete(clientId)) this.commit.del(willKey(clientId))
   }
 
   // -- work of its own ----------------------------------------------------------------------------------------------

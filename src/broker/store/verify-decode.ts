@@ -4,6 +4,7 @@ import {
   decodeCursor,
   decodeRecord,
   decodeSession,
+  decodeWill,
   type EntryHead,
   entryHead,
   entryPackets,
@@ -55,7 +56,7 @@ export function decodeFully(key: Buffer, value: Buffer): Decoded {
       checkQos(key, body[0])
       return { ...NOTHING, messages: 1 }
     case WILL:
-      messagesOf(key, body, 1, 0)
+      decodeWill(key, body)
       return { ...NOTHING, messages: 1 }
     default:
       throw new DamagedRecord(key, 'unknown kind')

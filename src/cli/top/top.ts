@@ -71,7 +71,7 @@ class Watch {
 
   /** Rejects with a GatewayError when the hub can't be asked. */
   async look(): Promise<void> {
-    const answer = await this.#finder.ask('GET', '/v1/top', ANSWER_TIMEOUT_MS)
+    const answer = await this.#finder.ask('GET', `/v1/top?interval=${this.#intervalMs}`, ANSWER_TIMEOUT_MS)
     if (answer.status !== 200 || !isTopAnswer(answer.body)) throw refusal(answer)
     this.#before = this.#latest
     this.#latest = answer.body
