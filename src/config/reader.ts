@@ -52,7 +52,6 @@ class Reader {
   readonly #file: YamlFile
   readonly #options: ReadOptions
   readonly #keyPaths: readonly string[]
-  readonly #offsets = new Map<string, number>()
   readonly #fromEnvironment = new Set<string>()
   readonly #errors: PlacedFinding[] = []
   readonly #warnings: PlacedFinding[] = []
@@ -68,21 +67,34 @@ class Reader {
 
   read(): Reading {
     const value = this.#read(this.#file.root, this.#options.schema, [])
-    const offsets = this.#offsets
     return {
       value,
       errors: this.#errors,
       warnings: this.#warnings,
       unknown: this.#unknown,
       isFromEnvironment: path => this.#fromEnvironment.has(formatPath(path)),
-      offset(path) {
-        for (let length = path.length; length > 0; length--) {
-          const offset = offsets.get(formatPath(path.slice(0, length)))
-          if (offset !== undefined) return offset
-        }
-        return 0
-      },
+      offset: path => this.#offset(path),
     }
+  }
+
+  /** Where a value stands, or the innermost of the blocks around it that is there. Few are asked for. */
+  #offset(path: Path): number {
+    let offset = path.length === 0 ? 0 : null
+    let node = this.#follow(this.#file.root)
+    for (const step of path) {
+      if (isSeq(node) && typeof step === 'number' && step < node.items.length) {
+        const item = node.items[step]
+        offset = offsetOf(item)
+        node = this.#follow(item)
+        continue
+      }
+      const pair = isMap(node) ? this.#pairs(node, path, 0, true).get(String(step)) : undefined
+      if (pair === undefined) break
+      // An absent value is reported where its key stands.
+      offset = offsetOf(pair.value === null || isEmptyScalar(pair.value) ? pair.key : pair.value)
+      node = this.#follow(pair.value)
+    }
+    return offset ?? 0
   }
 
   #read(written: unknown, schema: GenericSchema, path: Path): unknown {
@@ -94,7 +106,6 @@ class Reader {
       return undefined
     }
     const node = this.#follow(written)
-    if (written !== null) this.#offsets.set(formatPath(path), offset)
     const shape = shapeOf(schema)
     if (isScalar(node)) return this.#readScalar(node, shape, path, offset)
     if (isMap(node) && shape.kind === 'block') return this.#readBlock(node, shape.entries, path)
@@ -127,29 +138,29 @@ class Reader {
         this.#unknownKey(name, offsetOf(key), keyPath, Object.keys(entries))
         continue
       }
-      // An absent value is reported where its key stands.
-      this.#offsets.set(formatPath(keyPath), offsetOf(key))
       const read = this.#read(value, schema, keyPath)
-      if (isEmptyScalar(value)) this.#offsets.set(formatPath(keyPath), offsetOf(key))
       if (read !== undefined) values[name] = read
     }
     return values
   }
 
-  /** The pairs of a map, with those of the maps that it merges (`<<: *base`), which its own keys override. */
-  #pairs(map: YAMLMap, path: Path, depth: number): Map<string, { key: unknown; value: unknown }> {
+  /**
+   * The pairs of a map, with those of the maps that it merges (`<<: *base`), which its own keys override. `isAgain`: what is
+   * wrong with them was told.
+   */
+  #pairs(map: YAMLMap, path: Path, depth: number, isAgain = false): Map<string, { key: unknown; value: unknown }> {
     const pairs = new Map<string, { key: unknown; value: unknown }>()
     const merged: unknown[] = []
     for (const { key, value } of map.items) {
       const name = keyName(this.#follow(key))
       if (name === null) {
-        this.#errors.push({ path, offset: offsetOf(key), message: 'has a key that is not text' })
+        if (!isAgain) this.#errors.push({ path, offset: offsetOf(key), message: 'has a key that is not text' })
       } else if (name === '<<') {
         const source = this.#follow(value)
         if (isSeq(source)) merged.push(...source.items)
         else merged.push(value)
       } else {
-        this.#refuseVariables(name, key, path)
+        if (!isAgain) this.#refuseVariables(name, key, path)
         pairs.set(this.#unmark(name), { key, value })
       }
     }
@@ -157,12 +168,12 @@ class Reader {
       const source = this.#follow(item)
       if (!isMap(source) || depth >= MAX_MERGES) {
         const message = isMap(source) ? 'merges maps too deeply' : '<< takes a map, or a list of maps'
-        this.#errors.push({ path, offset: offsetOf(item), message })
+        if (!isAgain) this.#errors.push({ path, offset: offsetOf(item), message })
         continue
       }
-      this.#values += source.items.length
+      if (!isAgain) this.#values += source.items.length
       if (this.#values > MAX_VALUES) break
-      for (const [name, pair] of this.#pairs(source, path, depth + 1)) if (!pairs.has(name)) pairs.set(name, pair)
+      for (const [name, pair] of this.#pairs(source, path, depth + 1, isAgain)) if (!pairs.has(name)) pairs.set(name, pair)
     }
     return pairs
   }
