@@ -119,10 +119,15 @@ export class Authenticator {
   }
 
   /**
-   * Who somebody who came in earlier is here; null when the same name would not be let in any more in the same way.
-   * The password is not asked for again.
+   * Who somebody who came in earlier is here; null when the same name would not be let in any more in the same way. The
+   * password is not asked for again: who came in with one is a stranger when another text is configured for it, be it
+   * another hash of the same password.
    */
   recognize({ principal, username = '', certificate }: Connected): Principal | null {
+    if (principal.source === 'password') {
+      const now = this.current(principal)
+      return now?.hasPasswordOf(principal) === true ? now : null
+    }
     if (principal.source !== 'certificate') return this.current(principal)
     const found = certificate === null ? undefined : this.#byCertificate(username, certificate)
     return found?.name === principal.name ? found : null
@@ -187,7 +192,7 @@ export class Authenticator {
       if (name !== '') this.#certified.set(name, sameOr(previous, principal))
       return
     }
-    const principal = sameOr(previous, principalOf(name, 'password', config.permissions))
+    const principal = sameOr(previous, principalOf(name, 'password', config.permissions, config.password))
     this.#accounts.set(name, { principal, password: passwordOf(config, this.#pool) })
   }
 }
@@ -202,9 +207,10 @@ function principalOf(
   name: string,
   source: 'password' | 'certificate' | 'anonymous',
   permissions: PrincipalConfig['permissions'],
+  password = '',
 ): Principal {
   try {
-    return Principal.create(name, source, permissions)
+    return Principal.create(name, source, permissions, password)
   } catch (cause) {
     throw new GatewayError('ERR_AUTH_BAD_PERMIT', `principal ${shown(name)}: ${messageOf(cause)}`, { cause })
   }

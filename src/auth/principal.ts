@@ -12,6 +12,8 @@ export class Principal {
   /** Null permits everything. */
   readonly #publish: PermitTree | null
   readonly #subscribe: PermitTree | null
+  /** A digest of the password as it is configured. */
+  readonly #credential: string
   /** All that it was made from, in one text. */
   readonly #likeness: string
 
@@ -20,28 +22,44 @@ export class Principal {
     source: PrincipalSource,
     publish: PermitTree | null,
     subscribe: PermitTree | null,
+    credential: string,
     likeness: string,
   ) {
     this.name = name
     this.source = source
     this.#publish = publish
     this.#subscribe = subscribe
+    this.#credential = credential
     this.#likeness = likeness
   }
 
-  /** Permissions of the same action add up. Throws `ERR_AUTH_BAD_PERMIT` when a permit is not a topic filter. */
-  static create(name: string, source: PrincipalSource, permissions: readonly PermissionConfig[]): Principal {
+  /**
+   * Permissions of the same action add up. `password` is what is configured, plain or hashed; default: none. Throws
+   * `ERR_AUTH_BAD_PERMIT` when a permit is not a topic filter.
+   */
+  static create(
+    name: string,
+    source: PrincipalSource,
+    permissions: readonly PermissionConfig[],
+    password = '',
+  ): Principal {
     const [publish, subscribe] = [permitted(permissions, 'pub'), permitted(permissions, 'sub')]
     const trees = [PermitTree.compile(publish), PermitTree.compile(subscribe)] as const
-    return new Principal(name, source, ...trees, likenessOf(name, source, publish, subscribe))
+    const credential = digestOf(name, password)
+    return new Principal(name, source, ...trees, credential, digestOf(name, source, credential, publish, subscribe))
   }
 
   /** For embedders without configuration: may do everything, also below `$`. */
   static allowAll(name: string): Principal {
-    return new Principal(name, 'embedder', null, null, '')
+    return new Principal(name, 'embedder', null, null, '', '')
   }
 
-  /** The same somebody, known in the same way, with the same permissions. */
+  /** The configured text is the same. Of two hashes of one password it is not. */
+  hasPasswordOf(other: Principal): boolean {
+    return this.#credential === other.#credential
+  }
+
+  /** The same somebody, known in the same way, with the same password and permissions. */
   isLike(other: Principal): boolean {
     return this.#likeness === other.#likeness
   }
@@ -63,6 +81,6 @@ function permitted(permissions: readonly PermissionConfig[], action: PermissionC
   return [...new Set(filters)].sort()
 }
 
-function likenessOf(...parts: (string | string[])[]): string {
+function digestOf(...parts: (string | string[])[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('base64')
 }

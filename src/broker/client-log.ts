@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { addressGroup } from '../auth/index.ts'
-import type { Logger } from '../common/index.ts'
+import { GatewayError, type Logger } from '../common/index.ts'
 import type { Client } from './client.ts'
 import { ProtocolError } from './protocol-error.ts'
 import { type LeftOut, Repeats } from './repeats.ts'
@@ -35,6 +35,8 @@ const FEWEST_LINES_OF_ADDRESS = 100
 /** Hostile text in a line: identifiers, topics, what a program's hook says. */
 const MAX_TEXT = 256
 const MAX_KEY = 64
+/** Limits that a client breaks by what it sends. */
+const BREACHES: ReadonlySet<string> = new Set(['ERR_LIMIT_PACKETS_BEFORE_CONNECT', 'ERR_LIMIT_INBOUND_QOS2'])
 
 /**
  * The lines of the log about clients: one for each that comes, goes or is refused, at level info, and at level debug what
@@ -192,11 +194,17 @@ export class ClientLog {
 /** Tells listeners and the log of what went wrong with a client. */
 export function reportClientError(client: Client, error: Error): void {
   const { hub } = client
-  hub.state.counters.protocolErrors++
+  if (isBreach(error)) hub.state.counters.protocolErrors++
   const reason = error instanceof ProtocolError ? error.problem : error.message
   if (reason !== error.message) hub.clientLog.explain(client, reason)
   hub.emit(client.id === null ? 'connectionError' : 'clientError', client, error)
   hub.clientLog.debug(client, 'client.error', { reason })
+}
+
+/** The client sent what it may not. A wrong password, silence or an error of the network is something else. */
+function isBreach(error: Error): boolean {
+  if (!(error instanceof GatewayError)) return false
+  return error.code.startsWith('ERR_PROTOCOL_') || BREACHES.has(error.code)
 }
 
 /** Whom a refused client said to be, as far as it is known. */

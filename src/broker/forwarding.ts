@@ -146,7 +146,9 @@ export class Forwarding {
     const { copies } = forwards
     const step = forwards.isForked ? 1 : run.count
     let isStored = false
+    const before = made.copies
     for (let first = 0; first < run.count; first += step) {
+      made.copies = before // each message has as many
       for (let i = 0; i < copies.length; i++) {
         if (this.#forwardPart(copies[i] as Copy, run, first, step, retain, voice, hops, made)) isStored = true
       }

@@ -20,15 +20,19 @@ export interface Found {
 }
 
 /**
- * The retained message of each topic, section 3.3.1.3, found by filter. Bounded in number and bytes. With a store the
- * payloads lie there, and in memory only as far as the cache has room.
+ * The retained message of each topic, section 3.3.1.3, found by filter. Bounded in number and bytes, but for those below
+ * `$SYS/`, where only the hub writes. With a store the payloads lie there, and in memory only as far as the cache has room.
  */
 export class RetainedStore {
   readonly cache: RetainedCache
   readonly #state: HubState
   readonly #tree = new TopicTree<Message | RetainedEntry>()
   readonly #feeds = new Map<Client, RetainedFeed>()
+  /** Of what is limited. */
   #bytes = 0
+  /** Of what the hub says of itself. */
+  #ownBytes = 0
+  #ownCount = 0
 
   /** `cacheBytes`: memory for messages that the store has too. Default 8 MiB. */
   constructor(state: HubState, cacheBytes = CACHE_BYTES) {
@@ -36,13 +40,14 @@ export class RetainedStore {
     this.cache = new RetainedCache(cacheBytes)
   }
 
+  /** Messages, those of the hub itself included. */
   get count(): number {
     return this.#tree.size
   }
 
   /** Bytes of topics and payloads, wherever they lie. */
   get bytes(): number {
-    return this.#bytes
+    return this.#bytes + this.#ownBytes
   }
 
   /**
@@ -50,16 +55,17 @@ export class RetainedStore {
    * removes it [MQTT-3.3.1-10] [MQTT-3.3.1-11]. Returns false when a limit forbids to keep it.
    */
   store(topic: string, payload: Uint8Array, qos: number): boolean {
+    if (isOwn(topic)) return this.#storeOwn(topic, payload, qos)
     const old = this.#tree.get(topic)
-    const store = this.#storeFor(topic)
+    const { settings, store } = this.#state
     if (payload.length === 0) {
       if (old !== undefined) this.#remove(topic, old, store)
       return true
     }
     const size = sizeOf(topic, payload)
     const bytes = this.#bytes + size - (old?.size ?? 0)
-    const { settings } = this.#state
-    const isOver = (old === undefined && this.#tree.size >= settings.retainedCount) || bytes > settings.retainedBytes
+    const count = this.#tree.size - this.#ownCount
+    const isOver = (old === undefined && count >= settings.retainedCount) || bytes > settings.retainedBytes
     if (isOver || (store !== null && store.blocked !== null)) {
       this.#state.counters.droppedRetained++
       // The old one must not be taken for the current value.
@@ -134,10 +140,26 @@ export class RetainedStore {
     old.isGone = true
   }
 
-  /** What the hub says of itself is not stored: the next one says it anew. */
-  #storeFor(topic: string): Store | null {
-    return topic.startsWith('$SYS/') ? null : this.#state.store
+  /** What the hub says of itself is not stored, for the next one says it anew, and no client's doing, so not limited. */
+  #storeOwn(topic: string, payload: Uint8Array, qos: number): boolean {
+    const old = this.#tree.get(topic)
+    if (old !== undefined) {
+      this.#ownBytes -= old.size
+      this.#ownCount--
+    }
+    if (payload.length === 0) {
+      this.#tree.delete(topic)
+      return true
+    }
+    this.#tree.set(topic, Message.of(topic, payload, qos, true))
+    this.#ownBytes += sizeOf(topic, payload)
+    this.#ownCount++
+    return true
   }
+}
+
+function isOwn(topic: string): boolean {
+  return topic.startsWith('$SYS/')
 }
 
 function sizeOf(topic: string, payload: Uint8Array): number {

@@ -2,15 +2,14 @@ import { isUtf8 } from 'node:buffer'
 import type { Principal } from '../auth/index.ts'
 import { startsWithDollar, topicNameProblem } from '../common/index.ts'
 import type { Rule, SubscriptionTree } from '../router/index.ts'
-import { type Forwards, forwardsOf, type Surroundings, type Voice } from './forwards.ts'
+import type { Forwards, Voice } from './forwards.ts'
+import { ForwardsCache } from './forwards-cache.ts'
 import type { LocalSubscriber } from './local-subscriptions.ts'
 import type { Session } from './session.ts'
 import type { HubState } from './state.ts'
 
 /** Longer topics are looked up anew each time, so that the cache stays bounded in bytes as well. */
 const LONGEST_KEPT = 1024
-/** Publishers of one topic whose copies are remembered, where these depend on the publisher. */
-const MOST_VOICES = 64
 const NO_RULES: readonly Rule[] = []
 
 /** All that is known of one topic name, so that a PUBLISH needs one look-up. */
@@ -33,11 +32,8 @@ export class Route {
   published = 0
   /** Functions whose filters match. */
   locals: LocalSubscriber[] = []
-  /** What the rules make of a message, whoever published it; null: not asked yet, or it depends. */
-  #forwards: Forwards | null = null
-  /** The same for those who were asked for lately. */
-  #byVoice: Map<Voice | null, Forwards> | null = null
-  #isPersonal = false
+  /** What the rules make of a message depends on who published it. */
+  isPersonal = false
   #principal: Principal | null = null
   #allowed = false
   #verdicts: Map<Principal, boolean> | null = null
@@ -61,21 +57,6 @@ export class Route {
     this.#principal = principal
     this.#allowed = allowed
     return allowed
-  }
-
-  /** What the rules make of a message of this publisher; null: nothing. */
-  forwardsFor(voice: Voice | null, surroundings: Surroundings): Forwards | null {
-    if (this.rules.length === 0) return null
-    const known = this.#isPersonal ? this.#byVoice?.get(voice) : this.#forwards
-    if (known !== undefined && known !== null) return known
-    const forwards = forwardsOf(this.topic, this.rules, voice, surroundings)
-    // Long topics are not kept, not even as the targets of others.
-    if (!forwards.copies.every(({ route }) => route.bytes.length <= LONGEST_KEPT)) return forwards
-    if (this.#isPersonal) {
-      if (this.#byVoice === null || this.#byVoice.size >= MOST_VOICES) this.#byVoice = new Map()
-      this.#byVoice.set(voice, forwards)
-    } else this.#forwards = forwards
-    return forwards
   }
 
   /** Collects the subscribers and rules of this epoch. */
@@ -106,9 +87,7 @@ export class Route {
     this.qos = granted
     this.locals = locals
     this.rules = rules
-    this.#forwards = null
-    this.#byVoice = null
-    this.#isPersonal = rules.some(rule => rule.isPersonal)
+    this.isPersonal = rules.some(rule => rule.isPersonal)
     this.epoch = epoch
   }
 }
@@ -131,7 +110,7 @@ export class RouteCache {
   #young = new Map<string, Route>()
   #old = new Map<string, Route>()
   #mark = 0
-  readonly #surroundings: Surroundings
+  readonly #forwards: ForwardsCache
   /** Entries in the lists of sessions of all routes. */
   #receivers = 0
 
@@ -139,10 +118,10 @@ export class RouteCache {
     this.#state = state
     this.#tree = tree
     this.#functions = functions
-    this.#surroundings = {
+    this.#forwards = new ForwardsCache({
       routeOf: topic => this.#fresh(this.of(topic)),
-      principalOf: name => this.#state.spokesmen.get(name),
-    }
+      principalOf: name => state.spokesmen.get(name),
+    })
   }
 
   /** The route of the topic in bytes[at..at+length); null when they are no well-formed UTF-8 [MQTT-1.5.3-1]. */
@@ -155,7 +134,11 @@ export class RouteCache {
     if (!isUtf8(own)) return null
     const topic = own.toString('utf8')
     const route = this.#named(topic) ?? this.#add(topic, own, hash)
-    if (isWorthKeeping(route)) this.#slots[slot] = route
+    if (isWorthKeeping(route)) {
+      // A topic that is said again and again is found here only, and must not fall into oblivion for that.
+      if (hit !== null && hit.published > 1 && this.#named(hit.topic) === undefined) this.#remember(hit.topic, hit)
+      this.#slots[slot] = route
+    }
     return route
   }
 
@@ -179,18 +162,24 @@ export class RouteCache {
 
   /** What the rules make of a message; the route is up to date. */
   forwardsOf(route: Route, voice: Voice | null): Forwards | null {
-    return route.forwardsFor(voice, this.#surroundings)
+    return route.rules.length === 0 ? null : this.#forwards.of(route, voice)
   }
 
-  /** Routes that clients published most to, of those that are known, here or to a publisher. */
-  busiest(count: number, publishers: readonly (Route | null)[]): Route[] {
-    const routes = new Set([...this.#slots, ...this.#young.values(), ...this.#old.values(), ...publishers])
-    const used = [...routes].filter((route): route is Route => route !== null && route.published > 0)
-    return used.sort((a, b) => b.published - a.published).slice(0, count)
+  /** Topics that clients published most to, of those that are known, here or to a publisher. */
+  busiest(count: number, publishers: readonly (Route | null)[]): { topic: string; messages: number }[] {
+    const messages = new Map<string, number>()
+    // A topic may have two: one that was forgotten here, and one that was made since.
+    for (const route of new Set([...this.#slots, ...this.#young.values(), ...this.#old.values(), ...publishers])) {
+      if (route === null || route.published === 0) continue
+      messages.set(route.topic, (messages.get(route.topic) ?? 0) + route.published)
+    }
+    const sorted = [...messages].sort(([, a], [, b]) => b - a).slice(0, count)
+    return sorted.map(([topic, published]) => ({ topic, messages: published }))
   }
 
   /** Forgets all routes. */
   clear(): void {
+    this.#forwards.clear()
     this.#receivers = 0
     this.#young = new Map()
     this.#old = new Map()

@@ -35,7 +35,7 @@ Sessions, the messages that wait for them and retained messages are kept on disk
 they outlive a stop: with a configuration file, or with a work directory. Without both, or with --memory,
 nothing is kept.
 
-To the hub that runs with the same -c and -w, as the same user on the same machine:
+To the hub that runs with the same -c and -w, as the same user, or as root, on the same machine:
   reload   has it read its configuration again, without dropping a connection. A file that can't be used
            changes nothing. Exit code 0: done; 1: refused, and why, a line for each problem; or no such hub
   top      shows what it does: rates, busiest topics, rules, slow consumers; q ends that. Without a terminal a

@@ -1,9 +1,7 @@
-import { isatty } from 'node:tty'
 import { messageOf } from '../common/index.ts'
+import { TerminalWatch } from './terminal-watch.ts'
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const
-/** Standard input, output and error. */
-const STANDARD = [0, 1, 2]
 
 /** Something was thrown that nobody caught: the state of the program is unknown. */
 class Crash extends Error {
@@ -52,11 +50,10 @@ export class ProcessEvents {
       controller.abort()
       stop(signal)
     }
-    const terminals = STANDARD.filter(isatty)
+    const terminal = new TerminalWatch()
     const onHangup = (signal: string): void => {
       // It also tells that the terminal was closed, where the program would run on unseen. On Windows only that.
-      const isGone = terminals.length > 0 && !terminals.some(isatty)
-      if (isGone || process.platform === 'win32') onSignal(signal)
+      if (terminal.hasJustGone() || process.platform === 'win32') onSignal(signal)
       else if (this.#hangup === null) this.#hasHungUp = true
       else this.#hangup()
     }
@@ -66,6 +63,7 @@ export class ProcessEvents {
     process.on('SIGHUP', onHangup)
     process.on('uncaughtException', onError)
     this.#close = () => {
+      terminal.close()
       for (const signal of SIGNALS) process.off(signal, onSignal)
       process.off('SIGHUP', onHangup)
       process.off('uncaughtException', onError)

@@ -1,10 +1,19 @@
 /** Listeners that are exchanged while others stay: a change that is committed, and one that is rolled back. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { describe, test } from 'node:test'
-import { createListeners, type ListenerGroup, type ListenerOptions } from '../../src/broker/listeners/index.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  createListeners,
+  type ListenerChange,
+  type ListenerGroup,
+  type ListenerOptions,
+  type TlsMaterial,
+} from '../../src/broker/listeners/index.ts'
 import { silentLogger } from '../../src/common/index.ts'
-import { addressOf, type Cleanup, closed, openSocket, type Scheme } from './listener-harness.ts'
+import { makeTestCertificates } from '../support/certs.ts'
+import { addressOf, type Cleanup, closed, materialOf, openClient, openSocket, type Scheme } from './listener-harness.ts'
 
 const LIMIT = { timeout: 20_000 }
 const { signal } = new AbortController()
@@ -59,6 +68,40 @@ describe('a change of listeners', () => {
     assert.equal(added.destroyed || accepted[0]?.destroyed, false, 'connections of the new one go on')
   })
 
+  test('has those wait who come to a new listener until it is committed', LIMIT, async t => {
+    const certificates = await makeTestCertificates()
+    t.after(() => certificates.remove())
+    for (const scheme of ['tcp', 'tls', 'ws', 'wss'] as const) {
+      const { group, accepted, untilAccepted } = await start(t, ['tcp'], { tls: materialOf(certificates) })
+      const port = Number(new URL((group.urls[0] ?? '').replace('tcp', 'http')).port) + 1
+      const change = await prepareNear(group, port, scheme, materialOf(certificates))
+      let isOver = false
+      t.after(() => (isOver ? undefined : change.rollBack()))
+      const early = openClient(t, change.url, { ca: certificates.ca }).then(stream => {
+        stream.write('early')
+        return stream
+      })
+      if (scheme === 'tcp') await early
+      const gone = await openSocket(t, change.url.replace(scheme, 'tcp'))
+      gone.destroy()
+      await sleep(50) // time to be served too early
+      assert.equal(accepted.length, 0, `${scheme}: nobody is served yet`)
+      isOver = true
+      const committed = change.commit()
+      if (scheme === 'tcp') assert.equal(accepted.length, 1, 'in the same turn')
+      await committed
+      await untilAccepted(1)
+      const [stream] = accepted
+      assert.ok(stream !== undefined, `${scheme}: it is served`)
+      const [chunk] = (await once(stream, 'data')) as [Buffer]
+      assert.equal(chunk.toString(), 'early', `${scheme}: with what it sent before`)
+      stream.end('late')
+      const [answer] = (await once(await early, 'data')) as [Buffer]
+      assert.equal(answer.toString(), 'late', scheme)
+      await group.stop()
+    }
+  })
+
   test('that is rolled back takes its connections along, and no others', LIMIT, async t => {
     const { group, accepted, untilAccepted } = await start(t, ['tcp'])
     const [url = ''] = group.urls
@@ -67,10 +110,9 @@ describe('a change of listeners', () => {
     const port = Number(new URL(url).port) + 1
     const change = await prepareNear(group, port)
     const early = await openSocket(t, change.url)
-    await untilAccepted(2)
     await change.rollBack()
     await closed(early.resume())
-    assert.equal(accepted[1]?.destroyed, true, 'what came in by the new one is closed')
+    assert.equal(accepted.length, 1, 'what came to the new one was never served')
     await assert.rejects(openSocket(t, change.url), { code: 'ECONNREFUSED' })
     assert.deepEqual(group.urls, [url], 'as before')
     assert.equal(old.destroyed || accepted[0]?.destroyed, false, 'who was there stays')
@@ -111,12 +153,14 @@ describe('a change of listeners', () => {
 async function prepareNear(
   group: ListenerGroup,
   from: number,
-): Promise<{ url: string; rollBack: () => Promise<void> }> {
+  scheme: Scheme = 'tcp',
+  material?: TlsMaterial,
+): Promise<ListenerChange & { url: string }> {
   for (let port = from; ; port++) {
-    const address = addressOf('tcp', { port })
+    const address = addressOf(scheme, { port })
     try {
-      const change = await group.prepare([addressOf('tcp'), address], undefined, signal)
-      return { url: address.url, rollBack: () => change.rollBack() }
+      const change = await group.prepare([addressOf('tcp'), address], material, signal)
+      return { url: address.url, commit: () => change.commit(), rollBack: () => change.rollBack() }
     } catch (failure) {
       if (port >= from + 50) throw failure
     }

@@ -139,6 +139,11 @@ describe('a hub with a configuration', () => {
     assert.equal(code, 2)
     assert.equal(stdout, '')
     assert.match(stderr, new RegExp(`^openedge: can't listen on ${url}: something listens there already`, 'm'))
+    const endpoint = `http://127.0.0.1:${address.port}`
+    const figures = makeWorkdir(t, { 'service.yml': `listen: []\nmetrics: { listen: '${endpoint}' }\n` })
+    const served = await openedge(['hub', '-c', 'service.yml'], { cwd: figures })
+    assert.equal(served.code, 2)
+    assert.match(served.stderr, /^openedge: can't serve figures on http.+ \(metrics\.listen\)$/m)
   })
 })
 

@@ -11,6 +11,7 @@ const FILE = 'etc/openedge/service.yml'
 const LISTEN = 'listen: [tcp://127.0.0.1:0]\n'
 const ALL = `anonymous: { permissions: [{ action: pub, permit: ['#'] }, { action: sub, permit: ['#'] }] }\n`
 const OPEN = LISTEN + ALL
+const RESTART_FOR_SOCKET = 'changed in the file, from the next start on: control.socket'
 const RULE = `subscriptions: [{ source: { topic: a/+ }, target: { topic: 'b/{1}' } }]\n`
 
 interface Stage {
@@ -179,6 +180,26 @@ describe('which hub is asked', () => {
     assert.match(stdout, /from the next start on: control\.socket$/m)
     assert.equal((await stage.hub.stop()).code, 0)
     assert.equal(existsSync(join(stage.dir, 'run/hub.sock')), false)
+  })
+
+  test('at the socket that it has, when the file names a third one by now', async t => {
+    const stage = await startHub(t, `${OPEN}control: { socket: run/one.sock }\n`)
+    stage.write(`${OPEN}control: { socket: run/two.sock }\n`)
+    for (let i = 0; i < 2; i++) {
+      const { code, stdout } = await stage.reload()
+      assert.deepEqual({ code, stdout: stdout.split('\n')[1] }, { code: 0, stdout: RESTART_FOR_SOCKET })
+    }
+    await stage.hub.kill()
+    assert.equal((await stage.reload()).code, 1, 'what it left behind leads nowhere')
+    const next = startOpenedge(t, ['hub'], stage.dir)
+    await next.url('tcp')
+    stage.write(OPEN)
+    assert.equal((await stage.reload()).code, 0)
+    assert.equal((await next.stop()).code, 0)
+    const last = startOpenedge(t, ['hub'], stage.dir)
+    await last.url('tcp')
+    assert.deepEqual(await stage.reload(), { code: 0, stdout: 'reloaded: nothing changed\n', stderr: '' })
+    assert.doesNotMatch((await last.stop()).stderr, /control\.unavailable/)
   })
 
   test('one that does not run: what was looked for and what to do', async t => {

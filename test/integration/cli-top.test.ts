@@ -94,6 +94,13 @@ function hasScript(): false | string {
   return isThere || process.env['CI'] === 'true' ? false : 'script(1) is not installed'
 }
 
+const PROGRAM = `"${process.execPath}" "${MAIN}"`
+
+/** Runs the program and tells when it has ended, with which exit code, and what the terminal is like. */
+function run(...args: string[]): string {
+  return `${PROGRAM} ${args.join(' ')}; echo "code=$?"; stty -a`
+}
+
 /** The program on a terminal of 90 columns and 30 rows. */
 class Terminal {
   readonly child: ChildProcess
@@ -101,10 +108,10 @@ class Terminal {
   #wake: () => void = () => {}
   readonly #ended: Promise<unknown>
 
-  constructor(t: TestContext, dir: string, ...args: string[]) {
-    // The shell tells when the program has ended, and with which exit code.
-    const command = `stty cols 90 rows 30; "${process.execPath}" "${MAIN}" ${args.join(' ')}; echo "code=$?"; stty -a`
-    this.child = spawn('script', ['-qec', command, '/dev/null'], { cwd: dir, env: { ...process.env, TERM: 'xterm' } })
+  /** `commands`: what a shell does there. */
+  constructor(t: TestContext, dir: string, commands: string) {
+    const all = `stty cols 90 rows 30; ${commands}`
+    this.child = spawn('script', ['-qec', all, '/dev/null'], { cwd: dir, env: { ...process.env, TERM: 'xterm' } })
     this.#ended = once(this.child, 'close')
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.output += text
@@ -172,7 +179,7 @@ describe('openedge hub top on a terminal', { skip: hasScript() }, () => {
   test('draws what the hub does until q is typed', async t => {
     const { dir, url } = await startHub(t)
     await talk(t, url, 'talk/温度\u001b[2Jx')
-    const terminal = new Terminal(t, dir, 'hub', 'top', '--interval', '200ms')
+    const terminal = new Terminal(t, dir, run('hub', 'top', '--interval', '200ms'))
     await terminal.untilLine(/^talk\/温度\\u001b\[2Jx +[1-9][\d.]* +\d+$/)
     await terminal.untilLine(/^talk\/\+ -> copy\/\{1\} +[1-9][\d.]* +\d+ +0/)
     await terminal.untilLine(/^talker +tcp 127\.0\.0\.1 +[1-9][\d.]* /)
@@ -184,21 +191,57 @@ describe('openedge hub top on a terminal', { skip: hasScript() }, () => {
     await terminal.assertLeft(0)
   })
 
-  test('gives the terminal back after Ctrl+C and SIGTERM', async t => {
+  test('gives the terminal back after Ctrl+C, SIGTERM and SIGQUIT', async t => {
     const { dir } = await startHub(t)
-    const typed = new Terminal(t, dir, 'hub', 'top')
+    const typed = new Terminal(t, dir, run('hub', 'top'))
     await typed.untilLine(/^OpenEdge /)
     typed.type('\u0003')
     await typed.assertLeft(0)
-    const told = new Terminal(t, dir, 'hub', 'top')
+    const told = new Terminal(t, dir, run('hub', 'top'))
     await told.untilLine(/^OpenEdge /)
     process.kill(programOf(told.child.pid), 'SIGTERM')
     await told.assertLeft(0)
+    const asked = new Terminal(t, dir, run('hub', 'top'))
+    await asked.untilLine(/^OpenEdge /)
+    process.kill(programOf(asked.child.pid), 'SIGQUIT')
+    await asked.assertLeft(0)
+  })
+
+  test('gives the terminal back while it is stopped', async t => {
+    const { dir } = await startHub(t)
+    // A shell that looks after its jobs: it goes on when this one is stopped, and has it go on after that.
+    const jobs = `set -m; ${PROGRAM} hub top -i 200ms; echo "stopped=$?"; stty -a; echo shown; read -r line; fg; echo "code=$?"`
+    for (const how of ['key', 'signal']) {
+      const terminal = new Terminal(t, dir, jobs)
+      await terminal.untilLine(/^OpenEdge /)
+      if (how === 'key') terminal.type('\u001a')
+      else process.kill(programOf(terminal.child.pid), 'SIGTSTP')
+      await terminal.until('it stops', ({ output }) => output.includes('shown\r\n'))
+      const [before = '', stopped = ''] = terminal.output.split('stopped=')
+      assert.ok(before.lastIndexOf(LEAVE) > before.lastIndexOf('\u001b[J'), `${how}: the screen is left`)
+      assert.match(stopped, / icanon .*\n?.* echo /, 'the keys are echoed')
+      terminal.type('\n')
+      await terminal.until('it goes on', ({ output }) => output.split(ENTER).length === 3)
+      await terminal.until('it draws', ({ output }) => output.split(ENTER)[2]?.includes('\u001b[J') === true)
+      terminal.type('q')
+      await terminal.until('its end', ({ output }) => output.includes('code=0\r\n'))
+      assert.equal(terminal.output.split(LEAVE).length, 3, `${how}: left twice`)
+    }
+  })
+
+  test('goes on at once when nobody could have it go on', async t => {
+    const { dir } = await startHub(t)
+    const terminal = new Terminal(t, dir, run('hub', 'top'))
+    await terminal.untilLine(/^OpenEdge /)
+    terminal.type('\u001a')
+    await terminal.until('it is there again', ({ output }) => output.split(ENTER).length === 3)
+    terminal.type('q')
+    await terminal.until('its end', ({ output }) => output.includes('code=0\r\n'))
   })
 
   test('waits for a hub that has gone away', async t => {
     const { dir, hub } = await startHub(t)
-    const terminal = new Terminal(t, dir, 'hub', 'top', '--interval', '200ms')
+    const terminal = new Terminal(t, dir, run('hub', 'top', '--interval', '200ms'))
     await terminal.untilLine(/^OpenEdge /)
     await hub.stop()
     await terminal.untilLine(/^THE HUB IS GONE, waiting for it to come back: /)
@@ -210,7 +253,7 @@ describe('openedge hub top on a terminal', { skip: hasScript() }, () => {
   })
 
   test('no hub at all: nothing is drawn', async t => {
-    const terminal = new Terminal(t, makeWorkdir(t, { [FILE]: YAML }), 'hub', 'top')
+    const terminal = new Terminal(t, makeWorkdir(t, { [FILE]: YAML }), run('hub', 'top'))
     await terminal.until('its end', ({ output }) => output.includes('code=1'))
     assert.ok(!terminal.output.includes('\u001b['), 'the terminal is left alone')
     assert.match(terminal.output, /no hub runs with the configuration/)
@@ -219,7 +262,7 @@ describe('openedge hub top on a terminal', { skip: hasScript() }, () => {
   test('--once prints the picture and leaves it there', async t => {
     const { dir, url } = await startHub(t)
     await talk(t, url, 'talk/a')
-    const terminal = new Terminal(t, dir, 'hub', 'top', '--once', '-i', '200ms')
+    const terminal = new Terminal(t, dir, run('hub', 'top', '--once', '-i', '200ms'))
     await terminal.until('its end', ({ output }) => output.includes('code=0'))
     assert.match(terminal.output, /^talk\/a +[1-9][\d.]* +\d+\r$/m)
     assert.ok(!terminal.output.includes('\u001b['), 'plain text')

@@ -5,9 +5,11 @@ import {
   chownSync,
   existsSync,
   lstatSync,
+  lutimesSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readlinkSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -145,16 +147,47 @@ describe('the control socket', { skip: process.platform === 'win32' ? 'there are
     assert.ok(existsSync(join(dir, 'file')), 'the file is still there')
   })
 
+  test('leaves a link for those who look elsewhere, unless another hub is found there', async t => {
+    const { hub } = await embedHub(t)
+    const dir = makeDir(t)
+    const [path, pointer] = [join(dir, 'run/hub.sock'), join(dir, 'own/auto.sock')]
+    mkdirSync(join(dir, 'own'))
+    await leaveSocket(pointer)
+    const server = await serve(t, hub, { path, pointer, isAutomatic: false })
+    assert.equal(readlinkSync(pointer), path)
+    assert.equal((await ask(pointer, '/v1/stats')).status, 200)
+    const second = await serve(t, hub, { path: join(dir, 'run/second.sock'), pointer, isAutomatic: false })
+    assert.equal(readlinkSync(pointer), path, 'the first one keeps it')
+    await second.stop()
+    assert.equal(readlinkSync(pointer), path)
+    await server.stop()
+    assert.deepEqual(readdirSync(join(dir, 'own')), [], 'it goes with the socket')
+    symlinkSync(path, pointer) // one that was killed
+    await serve(t, hub, { path: pointer })
+    assert.ok(lstatSync(pointer).isSocket(), 'a hub that is there takes its place')
+  })
+
+  test('opens though it can leave no link', async t => {
+    const { hub } = await embedHub(t)
+    const dir = makeDir(t)
+    writeFileSync(join(dir, 'file'), '')
+    await serve(t, hub, { path: join(dir, 'hub.sock'), pointer: join(dir, 'file/auto.sock') })
+    assert.equal((await ask(join(dir, 'hub.sock'), '/v1/stats')).status, 200)
+  })
+
   test('clears its own folder of what hubs have left behind for good', async t => {
     const { hub } = await embedHub(t)
     const dir = makeDir(t)
     for (const name of ['old', 'young']) await leaveSocket(join(dir, name))
     await serve(t, hub, { path: join(dir, 'living') })
     for (const name of ['old', 'living']) utimesSync(join(dir, name), 1, 1)
+    symlinkSync(join(dir, 'nowhere'), join(dir, 'lost'))
+    symlinkSync(join(dir, 'living'), join(dir, 'alias'))
+    for (const name of ['lost', 'alias']) lutimesSync(join(dir, name), 1, 1)
     writeFileSync(join(dir, 'file'), '')
     utimesSync(join(dir, 'file'), 1, 1)
     await serve(t, hub, { path: join(dir, 'hub.sock') })
-    assert.deepEqual(readdirSync(dir).sort(), ['file', 'hub.sock', 'living', 'young'])
+    assert.deepEqual(readdirSync(dir).sort(), ['alias', 'file', 'hub.sock', 'living', 'young'])
   })
 })
 
@@ -193,6 +226,8 @@ describe('what a hub answers', { skip: process.platform === 'win32' ? 'there are
       [{ id: 'talker', received: 3, transport: 'tcp' }],
     )
     assert.equal(top.loopDelay, null)
+    assert.equal((await ask(path, '/v1/top?interval=')).status, 200)
+    assert.equal((await ask(path, '/v1/top?interval=-1&interval=x')).status, 200)
     await new Promise(resolve => setTimeout(resolve, 50))
     const again = (await ask(path, '/v1/top')).body as TopAnswer
     assert.ok(again.at > top.at, 'its clock goes on')

@@ -1,5 +1,4 @@
 export type { ReloadAnswer, TopAnswer } from './answers.ts'
 export { type ControlOptions, ControlServer } from './control-server.ts'
-export { pointedAt } from './pointer.ts'
 export { folderProblem } from './socket-folder.ts'
 export { type ControlPlace, controlSocketPath } from './socket-path.ts'

@@ -30,7 +30,7 @@ export function removePointer(pointer: string, socket: string): void {
 }
 
 /** Where a link leads; null when there is none. */
-export function pointedAt(path: string): string | null {
+function pointedAt(path: string): string | null {
   try {
     return readlinkSync(path)
   } catch {

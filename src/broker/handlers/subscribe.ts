@@ -132,21 +132,22 @@ function lastOfEach(subscriptions: Subscription[]): Subscription[] {
 /** After a session was resumed: what the client may no longer hear is taken away, waiting messages included. */
 export async function recheckSubscriptions(client: Client, session: Session): Promise<void> {
   const hub = client.hub
-  let revoked = 0
+  const revoked: string[] = []
   for (const [filter, qos] of Array.from(session.subscriptions)) {
     const allowed = await stillAllowed(client, filter, qos)
-    if (client.closed) return
+    if (client.closed) break
     // Asked for once more: permissions may have been taken away while the hook was asked.
     if (allowed !== null && client.principal.maySubscribe(filter) && session.subscriptions.has(filter)) {
       hub.sessions.subscribe(session, filter, allowed)
       continue
     }
-    revoked++
-    hub.log.info({ clientId: client.id, filter }, 'subscription.revoked')
+    revoked.push(filter)
     hub.sessions.unsubscribe(session, filter)
     if (hub.link !== null) await hub.link.unsubscribed(client, [filter])
   }
-  if (revoked > 0 || isAnother(client, session)) session.keepHeard()
+  if (revoked.length > 0)
+    hub.log.info({ clientId: client.id, filters: revoked.length, filter: revoked[0] }, 'subscription.revoked')
+  if (revoked.length > 0 || (!client.closed && isAnother(client, session))) session.keepHeard()
 }
 
 /** What waited for one principal is not another's. */

@@ -5,11 +5,17 @@ import { type CreateListener, Opening } from './opening.ts'
 import { requireMaterial } from './socket-listener.ts'
 import { isSameMaterial } from './tls-material.ts'
 
-/** Other listeners that are open already, beside those that were. One of its methods is called, once. */
+/**
+ * Other listeners that are open already, beside those that were: who comes to them waits. One of its methods is called,
+ * once.
+ */
 export interface ListenerChange {
-  /** The new ones stay; those that are no longer wanted are closed, without the connections that came in by them. */
+  /**
+   * The new ones stay, and serve from the turn of the call on; those that are no longer wanted are closed, without the
+   * connections that came in by them.
+   */
   commit(): Promise<void>
-  /** The new ones are closed, with their connections; all is as before. Rejects when it can't be. */
+  /** The new ones are closed, with who waits there; all is as before. Rejects when it can't be. */
   rollBack(): Promise<void>
 }
 
@@ -62,18 +68,21 @@ export class ListenerGroup implements Service {
   /**
    * Opens what is new among `addresses`. Those that are there already are left alone, but for new connections get other
    * key and certificates once the change is committed. What has to make room for a new one
-   * is closed first, and opened again when it was in vain. Rejects with a GatewayError that names the address at fault.
+   * is closed first, and opened again when it was in vain; so is what has one of the `coveted` ports and is not wanted
+   * any more. Rejects with a GatewayError that names the address at fault.
    */
   async prepare(
     addresses: readonly ListenAddress[],
     material: TlsMaterial | undefined,
     signal: AbortSignal,
+    coveted: readonly number[] = [],
   ): Promise<ListenerChange> {
     for (const address of addresses) if (isSecure(address)) requireMaterial(address, material)
     const { kept, added, removed } = this.#compare(addresses)
     const options = { ...this.#options, ...(material !== undefined && { tls: material }) }
     const opening = new Opening(added, options, this.#create)
-    const inTheWay = removed.filter(({ port }) => port > 0 && added.some(address => address.port === port))
+    const wanted = [...coveted, ...added.map(({ port }) => port)]
+    const inTheWay = removed.filter(({ port }) => port > 0 && wanted.includes(port))
     for (const listener of inTheWay) await listener.stop()
     try {
       await opening.start(signal)
@@ -83,20 +92,30 @@ export class ListenerGroup implements Service {
     }
     return {
       commit: async () => {
-        opening.keep()
-        if (material !== undefined && !isSameMaterial(material, this.#material))
-          for (const listener of kept.values()) listener.setMaterial(material)
-        this.#material = material
         const opened = new Map(added.map((address, i) => [address, opening.listeners[i] as Listener]))
         this.#listeners = addresses.map(address => kept.get(address) ?? (opened.get(address) as Listener))
+        const isOther = material !== undefined && !isSameMaterial(material, this.#material)
+        this.#material = material
+        opening.keep()
         for (const { refused } of removed) this.#refused += refused
-        for (const listener of removed) await listener.stop()
+        try {
+          if (isOther) for (const listener of kept.values()) listener.setMaterial(material)
+        } finally {
+          for (const listener of removed) await listener.stop()
+        }
       },
       rollBack: async () => {
         await opening.undo()
         await this.#openAgain(inTheWay, null)
       },
     }
+  }
+
+  /** The ports, known beforehand, that would be opened, and those that would be closed, for these addresses. */
+  portsFor(addresses: readonly ListenAddress[]): { opened: number[]; closed: number[] } {
+    const { added, removed } = this.#compare(addresses)
+    const known = (ports: number[]): number[] => ports.filter(port => port > 0)
+    return { opened: known(added.map(({ port }) => port)), closed: known(removed.map(({ port }) => port)) }
   }
 
   /** Which addresses have a listener, which need one, and which listeners have no address any more. */

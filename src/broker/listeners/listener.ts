@@ -14,6 +14,12 @@ export interface TlsMaterial {
   readonly ca?: Buffer
 }
 
+/** Keeps new sockets waiting, so that nothing is read from them for the time being. */
+export interface Gate {
+  /** `enter` is called when a socket that is held may go on. `open`: it need not wait; `full`: it is to be refused. */
+  hold(socket: Socket, enter: (socket: Socket) => void): 'held' | 'open' | 'full'
+}
+
 export interface ListenerOptions {
   /** Takes over each connection, once its handshakes are done. What it throws is logged and ends that connection. */
   readonly accept: Accept
@@ -36,6 +42,8 @@ export interface ListenerOptions {
    * either way. Asked for each request. Default false.
    */
   readonly checkOrigin?: () => boolean
+  /** Asked about each socket before its handshakes. */
+  readonly gate?: Gate
 }
 
 /**

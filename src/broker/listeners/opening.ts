@@ -1,26 +1,27 @@
-import type { Duplex } from 'node:stream'
-import { ServiceGroup } from '../../common/index.ts'
+import type { Socket } from 'node:net'
+import { type Logger, ServiceGroup } from '../../common/index.ts'
 import type { ListenAddress } from '../../config/index.ts'
-import type { Accept } from '../transport.ts'
-import type { Listener, ListenerOptions } from './listener.ts'
+import type { Gate, Listener, ListenerOptions } from './listener.ts'
 
 export type CreateListener = (address: ListenAddress, options: ListenerOptions) => Listener
 
-/** Listeners that are opened as a whole. Until they are kept, what they have accepted can be taken back. */
+/** Sockets that may wait; more are refused. */
+const MOST_HELD = 1024
+
+/** Listeners that are opened as a whole. Until they are kept, what comes to them waits: it may have come in vain. */
 export class Opening {
   /** One for each address, in their order. */
   readonly listeners: readonly Listener[]
   readonly #group: ServiceGroup
-  /** What came in so far. Null when there is nothing to take back any more. */
-  #early: Set<Duplex> | null = new Set()
+  readonly #log: Logger
+  /** What came so far, and where it goes on. Null when nothing has to wait any more. */
+  #held: Map<Socket, () => void> | null = new Map()
 
   /** Throws, with nothing open, when an address can't be served whatever happens. */
   constructor(addresses: readonly ListenAddress[], options: ListenerOptions, create: CreateListener) {
-    const accept: Accept = (stream, peer, request) => {
-      this.#early?.add(stream)
-      options.accept(stream, peer, request)
-    }
-    this.listeners = addresses.map(address => create(address, { ...options, accept }))
+    this.#log = options.log
+    const gate: Gate = { hold: (socket, enter) => this.#hold(socket, enter) }
+    this.listeners = addresses.map(address => create(address, { ...options, gate }))
     this.#group = new ServiceGroup('listeners', this.listeners)
   }
 
@@ -29,24 +30,47 @@ export class Opening {
     try {
       await this.#group.start(signal)
     } catch (failure) {
-      this.#takeBack()
+      this.#turnAway()
       throw failure
     }
   }
 
-  /** All of them stay. */
+  /** All of them stay, and who waits comes in. */
   keep(): void {
-    this.#early = null
+    const held = this.#held ?? new Map<Socket, () => void>()
+    this.#held = null
+    for (const [socket, enter] of held) {
+      try {
+        enter()
+      } catch (error) {
+        this.#log.error({ error }, 'listener.accept_threw')
+        socket.destroy()
+      }
+    }
   }
 
-  /** Closes them and all connections that came in by them. */
+  /** Closes them and all connections that came to them. */
   async undo(): Promise<void> {
     await this.#group.stop()
-    this.#takeBack()
+    this.#turnAway()
   }
 
-  #takeBack(): void {
-    for (const stream of this.#early ?? []) stream.destroy()
-    this.#early = null
+  #hold(socket: Socket, enter: (socket: Socket) => void): 'held' | 'open' | 'full' {
+    const held = this.#held
+    if (held === null) return 'open'
+    if (held.size >= MOST_HELD) return 'full'
+    const forget = (): void => void held.delete(socket)
+    socket.once('close', forget)
+    held.set(socket, () => {
+      socket.off('close', forget)
+      enter(socket)
+    })
+    return 'held'
+  }
+
+  #turnAway(): void {
+    const held = this.#held ?? new Map<Socket, () => void>()
+    this.#held = null
+    for (const socket of held.keys()) socket.destroy()
   }
 }

@@ -98,6 +98,16 @@ export class SocketListener implements Listener {
     socket.on('error', ignore)
     if (this.#server === null) {
       socket.destroy()
+      return
+    }
+    const answer = this.#options.gate?.hold(socket, this.#enter) ?? 'open'
+    if (answer === 'open') this.#enter(socket)
+    else if (answer === 'full') this.#refuse(socket)
+  }
+
+  readonly #enter = (socket: Socket): void => {
+    if (this.#server === null) {
+      socket.destroy()
     } else if (!this.#options.maxConnections() || this.#handshakes.size >= this.#maxHandshakes) {
       this.#refuse(socket)
     } else if (this.#stage === null) {

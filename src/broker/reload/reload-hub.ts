@@ -28,7 +28,8 @@ interface Replacement {
 
 /**
  * Puts another configuration in force for a running hub. First everything is done that can fail, and undone when some of
- * it does; `accepted` is called when nothing can fail any more, in the turn in which the hub begins to obey.
+ * it does; `accepted` is called when there is no way back, in the turn in which the hub begins to obey. What goes wrong
+ * from then on against all expectation is logged and does not keep the rest from being done.
  */
 export async function reloadHub(parts: Parts, replacement: Replacement, accepted: () => void): Promise<void> {
   const { hub, listeners, reporting } = parts
@@ -38,19 +39,43 @@ export async function reloadHub(parts: Parts, replacement: Replacement, accepted
   const hasOtherRules = !isDeepStrictEqual(before.subscriptions, next.subscriptions)
   if (hasOtherRules) checkRules(next)
   const changes: Change[] = []
+  const ports = { listeners: listeners.portsFor(addresses), reporting: reporting.portsFor(next.metrics) }
+  const endpointMoves = ports.listeners.closed.includes(ports.reporting.opened)
+  if (endpointMoves && ports.listeners.opened.includes(ports.reporting.closed)) throw swapped(ports.reporting)
+  const report = async (): Promise<number> =>
+    changes.push(await reporting.prepare(next.metrics, signal, ports.listeners.opened))
   try {
-    changes.push(await listeners.prepare(addresses, material, signal))
-    changes.push(await reporting.prepare(next.metrics, signal))
+    // Who comes to a new listener has to wait: it is opened last, unless it has to go out of the way.
+    if (!endpointMoves) await report()
+    changes.push(await listeners.prepare(addresses, material, signal, [ports.reporting.opened]))
+    if (endpointMoves) await report()
     signal.throwIfAborted()
   } catch (failure) {
     throw await undo(changes, failure)
   }
   accepted()
-  applyLimits(hub, next)
-  applyAccess(hub, authenticator)
+  const failed = (error: unknown): void => hub.log.error({ error }, 'config.reload.partly_failed')
+  const guarded = (step: () => void): void => {
+    try {
+      step()
+    } catch (error) {
+      failed(error)
+    }
+  }
+  guarded(() => applyLimits(hub, next))
+  guarded(() => applyAccess(hub, authenticator))
   // As they are they go on within their rates.
-  if (hasOtherRules) hub.useRules(next.subscriptions)
-  for (const change of changes) await change.commit()
+  if (hasOtherRules) guarded(() => hub.useRules(next.subscriptions))
+  // In this turn each begins: those who wait at new listeners come in.
+  for (const result of await Promise.allSettled(changes.map(change => change.commit())))
+    if (result.status === 'rejected') failed(result.reason)
+}
+
+function swapped({ opened, closed }: { opened: number; closed: number }): GatewayError {
+  return new GatewayError(
+    'ERR_LISTEN_ADDRESS_IN_USE',
+    `metrics.listen and listen can't change the ports ${opened} and ${closed} with each other: free one in one reload and take it in the next`,
+  )
 }
 
 function checkRules({ subscriptions }: HubConfig): void {

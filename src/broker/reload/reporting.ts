@@ -45,11 +45,21 @@ export class Reporting {
     if (this.#config.events) this.#events.start()
   }
 
-  /** Opens the endpoint elsewhere when it is to be. Rejects, and all is as before, when that can't be done. */
-  async prepare(config: MetricsConfig, signal: AbortSignal): Promise<Change> {
+  /** The port that would be opened for this configuration, and the one that would be closed; 0: none. */
+  portsFor({ listen }: MetricsConfig): { opened: number; closed: number } {
+    if (listen === this.#config.listen) return { opened: 0, closed: 0 }
+    return { opened: listen === '' ? 0 : portOf(listen), closed: this.#server === null ? 0 : portOf(this.#server.url) }
+  }
+
+  /**
+   * Opens the endpoint elsewhere when it is to be. It is closed first when its port is among the `coveted`. Rejects, and
+   * all is as before, when that can't be done.
+   */
+  async prepare(config: MetricsConfig, signal: AbortSignal, coveted: readonly number[] = []): Promise<Change> {
     const before = this.#server
     const isSame = config.listen === this.#config.listen
-    const mustGoFirst = before !== null && !isSame && samePort(config.listen, before.url)
+    const { opened: wanted, closed } = this.portsFor(config)
+    const mustGoFirst = before !== null && !isSame && [wanted, ...coveted].includes(closed)
     if (mustGoFirst) await this.#close(before, null)
     const restore = async (): Promise<void> => {
       if (mustGoFirst) this.#server = await this.#open(before.url, new AbortController().signal)
@@ -105,10 +115,6 @@ export class Reporting {
     await server?.stop()
     state.latency = successor === null ? null : latency
   }
-}
-
-function samePort(listen: string, url: string): boolean {
-  return listen !== '' && portOf(listen) === portOf(url)
 }
 
 function portOf(url: string): number {

@@ -41,7 +41,7 @@ export class HubFigures {
     this.#registerRules(readings)
     readings.histogram(
       'openedge_delivery_seconds',
-      'Time from the receipt of a message to its hand-over to the kernel, for messages that went at once.',
+      'Time from the receipt of a message to its hand-over to the kernel, for messages that went at once by the data path.',
       () => histogramOf('openedge_delivery_seconds', this.#hub.state.latency),
     )
   }
@@ -95,7 +95,7 @@ export class HubFigures {
     )
     readings.counter(
       'openedge_protocol_errors_total',
-      'Connections closed because of what the client sent.',
+      'Connections closed because the client broke the protocol or a limit by what it sent.',
       clients(({ protocolErrors }) => protocolErrors),
     )
     readings.gauge('openedge_subscriptions', 'Pairs of a client and a topic filter.', () => {
@@ -154,10 +154,10 @@ export class HubFigures {
     readings.counter('openedge_packets_sent_total', 'Packets of all types to clients.', () => packets().sent)
     readings.counter('openedge_received_bytes_total', 'Bytes from clients.', () => bytes().received)
     readings.counter('openedge_sent_bytes_total', 'Bytes to clients.', () => bytes().sent)
-    readings.counter('openedge_publish_received_bytes_total', 'Bytes of PUBLISH packets from clients.', () => {
+    readings.counter('openedge_publish_received_bytes_total', 'Payloads of messages from clients.', () => {
       return bytes().publishReceived
     })
-    readings.counter('openedge_publish_sent_bytes_total', 'Topics and payloads written to clients.', () => {
+    readings.counter('openedge_publish_sent_bytes_total', 'Payloads of messages to clients.', () => {
       return bytes().publishSent
     })
   }

@@ -15,7 +15,10 @@ export interface Lateness {
   readonly p99: number
 }
 
-/** Measures the event loop with a timer that should come every 20 milliseconds: what it comes later is the delay. */
+/**
+ * Measures the event loop with a timer that should come every 20 milliseconds: what it comes later is the delay. Between
+ * a look and the next call of the timer nothing is measured.
+ */
 export class LoopDelay {
   readonly #histogram: IntervalHistogram = monitorEventLoopDelay({ resolution: EVERY_MS })
 

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { GatewayError, type Logger, messageOf, type Service, systemCodeOf } from '../../common/index.ts'
 import type { Hub } from '../hub.ts'
 import { Latency } from '../latency.ts'
+import { HttpConnections } from './http-connections.ts'
 import { metricsUrl, parseMetricsUrl } from './metrics-address.ts'
 import type { Exposition } from './prometheus.ts'
 
@@ -13,9 +14,9 @@ const HEADERS_MS = 5000
 /** A request has no body to speak of, and who reads so slowly is not waited for. */
 const REQUEST_MS = 10_000
 const SOCKET_MS = 30_000
-/** Longer than the time between two scrapes: as a rule a scraper keeps its connection. */
-const KEEP_ALIVE_MS = 75_000
+const KEEP_ALIVE_MS = 5000
 const CONNECTIONS = 32
+const REQUESTS_PER_CONNECTION = 100
 const ALLOWED = 'GET, HEAD'
 const TEXT = 'text/plain; charset=utf-8'
 const INDEX = `<!doctype html>
@@ -99,10 +100,14 @@ export class MetricsServer implements Service {
         keepAliveTimeout: KEEP_ALIVE_MS,
         connectionsCheckingInterval: HEADERS_MS,
       },
-      (request, response) => void this.#serve(request, response),
+      (request, response) => {
+        connections.asked(request.socket)
+        void this.#serve(request, response).finally(() => connections.answered(request.socket))
+      },
     )
+    const connections = new HttpConnections(server, CONNECTIONS)
     server.maxHeadersCount = MAX_HEADERS
-    server.maxConnections = CONNECTIONS
+    server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION
     server.timeout = SOCKET_MS
     this.#server = server
     try {

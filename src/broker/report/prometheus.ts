@@ -5,12 +5,14 @@ import { HubFigures } from './hub-figures.ts'
 import { ProcessFigures } from './process-figures.ts'
 import { Readings } from './reading.ts'
 
+const GC_PAUSES = 'nodejs_gc_duration_seconds'
+
 /** All figures in the text format of Prometheus. Between two scrapes only the event loop and the collector are watched. */
 export class Exposition {
   readonly #registry = new Registry()
   readonly #hub: HubFigures
   readonly #process = new ProcessFigures()
-  readonly #gc: GcWatch
+  readonly #gc = new GcWatch()
   #rendering: Promise<string> | null = null
 
   constructor(hub: Hub, version: string) {
@@ -18,7 +20,11 @@ export class Exposition {
     this.#hub = new HubFigures(hub, version)
     this.#hub.register(readings)
     this.#process.register(readings)
-    this.#gc = new GcWatch(this.#registry)
+    readings.histogram(
+      GC_PAUSES,
+      'Pauses of the garbage collector by kind: major, minor, incremental, weakcb. Above 100 in 10 s an estimate.',
+      () => this.#gc.samples(GC_PAUSES),
+    )
   }
 
   get contentType(): string {

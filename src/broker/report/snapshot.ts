@@ -22,7 +22,7 @@ export interface HubSnapshot {
     readonly accepted: number
     /** CONNECTs answered with another return code than 0. */
     readonly refused: number
-    /** Connections closed because of what the client sent. */
+    /** Connections closed because the client broke the protocol, or a limit by what it sent. */
     readonly protocolErrors: number
   }
   /** Application messages. */
@@ -34,6 +34,7 @@ export interface HubSnapshot {
     readonly droppedExpired: number
     /** Neither stored nor acknowledged. */
     readonly refused: number
+    /** With those of the hub itself, and bytes of their topics and payloads. */
     readonly retained: number
     readonly retainedBytes: number
     readonly droppedRetained: number
@@ -43,6 +44,7 @@ export interface HubSnapshot {
   readonly bytes: {
     readonly received: number
     readonly sent: number
+    /** Of payloads alone. */
     readonly publishReceived: number
     readonly publishSent: number
   }

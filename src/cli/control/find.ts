@@ -1,10 +1,20 @@
+import { readlinkSync, statSync } from 'node:fs'
 import { dirname, relative, resolve } from 'node:path'
-import { controlSocketPath, folderProblem } from '../../broker/index.ts'
+import { folderProblem } from '../../broker/index.ts'
 import { GatewayError } from '../../common/index.ts'
 import { ConfigError, type Environment, loadHubConfig } from '../../config/index.ts'
-import { controlPlace } from '../hub/control.ts'
-import { DEFAULT_FILE, type HubPlace, identityOf } from '../hub/place.ts'
+import { controlSocketOf } from '../hub/control.ts'
+import { DEFAULT_FILE, type HubPlace } from '../hub/place.ts'
 import { type Answer, ControlClient } from './client.ts'
+
+const ROOT = 0
+
+/** Where a hub may be. */
+interface Lead {
+  readonly path: string
+  /** Whose the folder has to be; null: anybody's. */
+  readonly userId: number | null
+}
 
 /** Finds the hub that -c and -w mean, and asks it. */
 export class HubFinder {
@@ -14,6 +24,8 @@ export class HubFinder {
   #client: ControlClient | null = null
   /** What is wrong with the configuration file; the hub is looked for nevertheless, so that it can say so. */
   configError: ConfigError | null = null
+  /** `storage.dir` of the configuration. */
+  #storageDir: string | null = null
 
   constructor(place: HubPlace, env: Environment, program: string) {
     this.#place = place
@@ -32,10 +44,12 @@ export class HubFinder {
       }
     }
     const setting = this.#setting()
-    const paths = this.#paths(setting)
-    for (const path of paths) {
-      checkFolder(dirname(path))
-      const client = new ControlClient(path)
+    const leads = this.#leads(setting)
+    for (const { path, userId } of leads) {
+      checkFolder(dirname(path), userId)
+      const target = pointedAt(path)
+      if (target !== null) checkFolder(dirname(target), userId)
+      const client = new ControlClient(target ?? path)
       try {
         const answer = await client.ask(method, url, timeoutMs)
         this.#client = client
@@ -45,7 +59,7 @@ export class HubFinder {
         if (!isNotRunning(thrown)) throw thrown
       }
     }
-    throw new GatewayError('ERR_LIFECYCLE_NOT_RUNNING', this.#notFound(setting, paths))
+    throw new GatewayError('ERR_LIFECYCLE_NOT_RUNNING', this.#notFound(setting, leads))
   }
 
   close(): void {
@@ -56,9 +70,12 @@ export class HubFinder {
   #setting(): string {
     const { file } = this.#place
     this.configError = null
+    this.#storageDir = null
     if (file === null) return 'auto'
     try {
-      return loadHubConfig(file, { env: this.#env }).config.control.socket
+      const { control, storage } = loadHubConfig(file, { env: this.#env }).config
+      this.#storageDir = storage.dir === '' ? null : storage.dir
+      return control.socket
     } catch (thrown) {
       if (!(thrown instanceof ConfigError)) throw thrown
       this.configError = thrown
@@ -67,24 +84,39 @@ export class HubFinder {
   }
 
   /** The likeliest first: the file may have been changed, made or removed since the hub was started. */
-  #paths(setting: string): string[] {
+  #leads(setting: string): Lead[] {
+    const ownId = process.getuid?.() ?? null
+    const own = this.#paths(setting, ownId).map(path => ({ path, userId: ownId }))
+    if (ownId !== ROOT) return own
+    // Root may ask the hub of anybody: where the file says, and below the folders of those who are likely to run it.
+    const named = setting === 'auto' ? null : controlSocketOf(setting, this.#place, ownId)
+    const ofOthers = this.#owners().flatMap(userId => this.#paths('auto', userId).map(path => ({ path, userId })))
+    return [...own.map(lead => (lead.path === named ? { ...lead, userId: null } : lead)), ...ofOthers]
+  }
+
+  /** Who has the configuration file, the work directory, and what is stored; without root. */
+  #owners(): number[] {
+    const { file, baseDir } = this.#place
+    const paths = [file, baseDir, this.#storageDir === null ? null : resolve(baseDir, this.#storageDir)]
+    const owners = paths.map(path => (path === null ? null : statSync(path, { throwIfNoEntry: false })?.uid) ?? ROOT)
+    return [...new Set(owners)].filter(uid => uid !== ROOT)
+  }
+
+  #paths(setting: string, userId: number | null): string[] {
     const { baseDir, file } = this.#place
     const other: HubPlace = { baseDir, file: file === null ? resolve(baseDir, DEFAULT_FILE) : null }
     const isDefault = file === null || resolve(file) === resolve(baseDir, DEFAULT_FILE)
     const paths = [
-      this.#path(setting, this.#place),
-      this.#path('auto', this.#place),
-      isDefault ? this.#path('auto', other) : null,
+      controlSocketOf(setting, this.#place, userId),
+      controlSocketOf('auto', this.#place, userId),
+      isDefault ? controlSocketOf('auto', other, userId) : null,
     ]
     return [...new Set(paths.filter(path => path !== null))]
   }
 
-  #path(setting: string, place: HubPlace): string | null {
-    return controlSocketPath(controlPlace(setting, identityOf(place), place.baseDir))
-  }
-
-  #notFound(setting: string, paths: readonly string[]): string {
+  #notFound(setting: string, leads: readonly Lead[]): string {
     const { baseDir, file } = this.#place
+    const paths = leads.map(({ path }) => path)
     if (paths.length === 0) return 'there are no unix sockets on this system, by which a hub is asked'
     if (setting === 'none') {
       return `control.socket is none in ${file}: that hub can't be asked; kill -HUP has it read its configuration again`
@@ -94,12 +126,21 @@ export class HubFinder {
     const start = file === null ? workdir : ` -c ${workdir === '' ? file : resolve(file)}${workdir}`
     return `no hub runs ${which}: nobody answers at ${paths.join(' or ')}.
 Start it: ${this.#program} hub${start}
-Or give the -c and -w that it was started with; it has to be the same user, and the same TMPDIR`
+Or give the -c and -w that it was started with; it has to be the same user, or root, and the same TMPDIR`
   }
 }
 
-function checkFolder(folder: string): void {
-  const problem = folderProblem(folder, process.getuid?.() ?? -1)
+/** Where a link leads that a hub left in place of its socket. */
+function pointedAt(path: string): string | null {
+  try {
+    return resolve(dirname(path), readlinkSync(path))
+  } catch {
+    return null
+  }
+}
+
+function checkFolder(folder: string, userId: number | null): void {
+  const problem = folderProblem(folder, userId)
   if (problem === null) return
   throw new GatewayError(
     'ERR_LIFECYCLE_UNTRUSTED',

@@ -1,12 +1,23 @@
-import { realpathSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { type ControlPlace, ControlServer, controlSocketPath, type Hub, type ReloadAnswer } from '../../broker/index.ts'
+import { basename, dirname, join } from 'node:path'
+import { ControlServer, controlSocketPath, type Hub, type ReloadAnswer } from '../../broker/index.ts'
 import { GatewayError, type Logger, type Service } from '../../common/index.ts'
-import { type HubPlace, identityOf } from './place.ts'
+import { type HubPlace, identityOf, realPath } from './place.ts'
 
-/** What the place of the control socket follows from, for the hub and for the commands that look for it. */
-export function controlPlace(setting: string, identity: string, baseDir: string): ControlPlace {
-  return { setting, identity, baseDir, tempDir: tmpdir(), userId: process.getuid?.() ?? null }
+/**
+ * Where the control socket is, for the hub of a user and for the commands that look for it; null: nowhere. Throws as
+ * controlSocketPath does.
+ */
+export function controlSocketOf(
+  setting: string,
+  place: HubPlace,
+  userId: number | null = process.getuid?.() ?? null,
+): string | null {
+  const baseDir = realPath(place.baseDir)
+  const path = controlSocketPath({ setting, identity: identityOf(place), baseDir, tempDir: tmpdir(), userId })
+  if (path === null || setting === 'auto') return path
+  // Who wrote the path may mean a link, such as /var/run; where it leads is what has to be trusted.
+  return join(realPath(dirname(path)), basename(path))
 }
 
 export interface ControlStart {
@@ -22,15 +33,26 @@ export interface ControlStart {
 export async function startControl(hub: Hub, start: ControlStart): Promise<Service | null> {
   const { setting, place, version, log, reload } = start
   try {
-    const path = controlSocketPath(controlPlace(setting, identityOf(place), realpathSync(place.baseDir)))
+    const path = controlSocketOf(setting, place)
     if (path === null) return null
-    const server = new ControlServer(hub, { path, isAutomatic: setting === 'auto', version, log, reload })
+    // The file may name another path by the time that somebody looks.
+    const pointer = setting === 'auto' ? null : pointerOf(place)
+    const options = { path, isAutomatic: setting === 'auto', version, log, reload }
+    const server = new ControlServer(hub, { ...options, ...(pointer !== null && { pointer }) })
     await server.start(new AbortController().signal)
     log.debug({ socket: path }, 'control.started')
     return server
   } catch (error) {
-    if (!(error instanceof GatewayError)) throw error
-    log.warn({ error, code: error.code }, 'control.unavailable')
+    log.warn({ error, ...(error instanceof GatewayError && { code: error.code }) }, 'control.unavailable')
+    return null
+  }
+}
+
+/** Where commands look whatever the file says; null when there is no such place. */
+function pointerOf(place: HubPlace): string | null {
+  try {
+    return controlSocketOf('auto', place)
+  } catch {
     return null
   }
 }

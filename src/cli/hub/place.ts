@@ -47,7 +47,7 @@ export function identityOf({ baseDir, file }: HubPlace): string {
 }
 
 /** Without symbolic links, even when the file itself is gone. */
-function realPath(path: string): string {
+export function realPath(path: string): string {
   try {
     return realpathSync(path)
   } catch {

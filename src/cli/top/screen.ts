@@ -10,8 +10,11 @@ const CLEAR_LINE = `${ESC}K`
 const CLEAR_BELOW = `${ESC}J`
 const STYLES: Readonly<Record<Line['style'], string>> = { plain: '', title: `${ESC}1m`, alarm: `${ESC}7m` }
 const PLAIN = `${ESC}0m`
-/** Ctrl+C and Ctrl+D are but characters here. */
-const QUIT = ['q', 'Q', '\u0003', '\u0004']
+/** Ctrl+C, Ctrl+D, Ctrl+\\ and Ctrl+Z are but characters here. */
+const QUIT = ['q', 'Q', '\u0003', '\u0004', '\u001c']
+const SUSPEND = '\u001a'
+/** For the signal that stops the program to arrive. */
+const STOPPING_MS = 50
 /** What a terminal of unknown size has. */
 const COLUMNS = 80
 const ROWS = 24
@@ -23,6 +26,8 @@ export class Screen {
   readonly #quit: () => void
   readonly #redraw: () => void
   #isOurs = false
+  /** Given back for as long as the program is stopped. */
+  #return: NodeJS.Timeout | null = null
 
   /** `quit` is called for q, Ctrl+C and a terminal that is gone; `redraw` when its size has changed. */
   constructor(display: Display, keys: Keys, quit: () => void, redraw: () => void) {
@@ -41,6 +46,11 @@ export class Screen {
   }
 
   enter(): void {
+    process.on('SIGTSTP', this.#suspend)
+    this.#takeOver()
+  }
+
+  #takeOver(): void {
     this.#isOurs = true
     process.on('exit', this.#restore)
     this.#display.on('resize', this.#redraw)
@@ -50,6 +60,7 @@ export class Screen {
       this.#keys.on('data', this.#onData)
       this.#keys.on('end', this.#quit)
       this.#keys.on('error', this.#quit)
+      this.#keys.resume()
     }
     this.#display.write(ENTER)
   }
@@ -66,6 +77,13 @@ export class Screen {
 
   /** Gives the terminal back as it was. */
   leave(): void {
+    process.off('SIGTSTP', this.#suspend)
+    if (this.#return !== null) clearTimeout(this.#return)
+    this.#return = null
+    this.#giveBack()
+  }
+
+  #giveBack(): void {
     if (!this.#isOurs) return
     this.#restore()
     process.off('exit', this.#restore)
@@ -84,8 +102,23 @@ export class Screen {
     this.#display.write(LEAVE)
   }
 
+  /** Stops the program as the signal does to those that don't heed it; it comes back with SIGCONT. */
+  readonly #suspend = (): void => {
+    if (!this.#isOurs) return
+    this.#giveBack()
+    process.off('SIGTSTP', this.#suspend)
+    // The kernel ignores it where nobody could have the program go on: then it goes on by itself.
+    process.kill(process.pid, 'SIGTSTP')
+    this.#return = setTimeout(() => {
+      this.#return = null
+      this.enter()
+      this.#redraw()
+    }, STOPPING_MS)
+  }
+
   readonly #onData = (chunk: Buffer | string): void => {
     const typed = chunk.toString()
     if (QUIT.some(key => typed.includes(key))) this.#quit()
+    else if (typed.includes(SUSPEND)) process.kill(0, 'SIGTSTP') // to all of a pipeline, as the terminal would
   }
 }

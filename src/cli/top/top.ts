@@ -18,7 +18,7 @@ const MAX_INTERVAL_MS = 3_600_000
 const ANSWER_TIMEOUT_MS = 5000
 /** Between two looks for a hub that has gone away. */
 const RETRY_MS = 1000
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
 const COLUMNS = 100
 const ROWS = 50
 

@@ -305,3 +305,26 @@ suite('hashed passwords', () => {
     assert.equal(outcome(await authenticator.authenticate(show('h', 'sécret'))), 'password:h')
   })
 })
+
+test('who came in with a password is another one when the configured text of it is', async () => {
+  const withPassword = (password: string): AuthenticatorConfig =>
+    configure({ principals: [{ username: 'u', password, permissions }] })
+  const first = Authenticator.create(withPassword('p'))
+  const verdict = await first.authenticate({ username: 'u', password: bytes('p'), certificate: null })
+  assert.ok('principal' in verdict, 'it is let in')
+  const { principal } = verdict
+  const recognized = (password: string): string | undefined =>
+    Authenticator.create(withPassword(password), { previous: first }).recognize({
+      principal,
+      username: 'u',
+      certificate: null,
+    })?.name
+  assert.equal(recognized('p'), 'u')
+  assert.equal(recognized('P'), undefined)
+  assert.equal(recognized(await hashPassword('p', { ln: 10 })), undefined, 'a hash of the same password')
+  assert.equal(recognized(''), undefined, 'no password any more')
+  const second = Authenticator.create(withPassword('q'), { previous: first })
+  const third = Authenticator.create(withPassword('p'), { previous: second })
+  assert.equal(third.recognize({ principal, username: 'u', certificate: null })?.name, 'u', 'its password again')
+  assert.equal(second.hasThoseOf(first), false)
+})

@@ -108,6 +108,27 @@ test('a session that is being taken up loses the filters that its principal lose
   )
 })
 
+for (const [what, ...others] of [['loses permissions', account('a', { sub: ['other'] })], ['is removed']] as const) {
+  test(`a session that one principal takes up is not emptied when the one before ${what}`, async t => {
+    const b = account('b', { sub: ['shared'] })
+    const running = await ReloadedHub.start(t, withPrincipals(b, account('a', { sub: ['shared', 'other'] })))
+    const first = await running.connect(t, 'x', { ...as('a'), cleanSession: false })
+    await first.subscribe(['shared', 1])
+    await first.disconnect()
+    const barrier = new Barrier()
+    running.hub.authorizeSubscribe = (_client, subscription, done) => barrier.pass(() => done(null, subscription))
+    const again = await running.open(t)
+    again.send(connect({ clientId: 'x', ...as('b'), cleanSession: false }))
+    await until(() => barrier.held === 1, 'the filter is being asked for')
+    await running.reload(withPrincipals(b, ...others))
+    barrier.open()
+    assert.equal((await again.expect('connack')).sessionPresent, true, 'the session is there')
+    assert.deepEqual([...(running.hub.sessions.get('x')?.subscriptions.keys() ?? [])], ['shared'], 'with its filter')
+    await running.reload(withPrincipals(account('b', { sub: ['nothing'] })))
+    assert.equal(running.hub.sessions.get('x')?.subscriptions.size, 0, 'it is that of the one who has it')
+  })
+}
+
 test('a SUBSCRIBE held up by a hook is refused when the permission goes meanwhile', async t => {
   const running = await ReloadedHub.start(t, withPrincipals(account('a', { sub: ['open', 'secret'] })))
   const writer = await running.connect(t, 'writer', as('writer'))

@@ -55,7 +55,8 @@ test('an endpoint that can not be opened changes nothing', async t => {
   const [url, urls] = [running.service.metricsUrl, [...running.urls]]
   const next = withMetrics(`{ listen: 'http://127.0.0.1:${port}' }`).replace(':0', ":0', 'ws://127.0.0.1:0")
   await assert.rejects(running.reload(next), { code: 'ERR_METRICS_BIND' })
-  assert.deepEqual(running.urls, urls, 'the listener that was opened is closed again')
+  assert.deepEqual(running.urls, urls, 'the listeners are those that were there')
+  assert.equal(running.logged('listener.started'), 1, 'no other was opened: its clients would have waited in vain')
   assert.equal(await get(url, '/metrics'), 200, 'the endpoint is there')
   await a.quiet()
 })

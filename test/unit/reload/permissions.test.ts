@@ -1,6 +1,7 @@
 /** Principals of a running hub: who goes, who stays, and what those who stay may do from then on. */
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
+import { hashPassword } from '../../../src/auth/index.ts'
 import { payloadsOf, until } from '../../support/embedded-hub.ts'
 import { puback, publish, subscribe } from '../../support/packets.ts'
 import { account, as, ReloadedHub, TCP } from './reloaded-hub.ts'
@@ -91,6 +92,38 @@ suite('a principal that changes', () => {
     assert.equal(session?.unacknowledged, 0, 'nothing waits to be acknowledged')
   })
 
+  test('may lose much: a line for each session, and one for all when they are many', async t => {
+    const running = await ReloadedHub.start(t, withPrincipals(account('reader', { sub: ['#'], pub: ['#'] })))
+    const filters = Array.from({ length: 20 }, (_, i): [string, 0] => [`f/${i}`, 0])
+    const will = { topic: 'w', payload: '', qos: 0 as const, retain: false }
+    for (let i = 0; i < 120; i++) {
+      const reader = await running.connect(t, `r${i}`, { ...as('reader'), will, cleanSession: i % 2 === 0 })
+      await reader.subscribe(...filters)
+      if (i % 2 === 1) await reader.disconnect()
+    }
+    await running.reload(withPrincipals(account('reader', {})))
+    const linesOf = (event: string) => running.log.lines.filter(line => line.event === event).map(line => line.fields)
+    const lines = linesOf('subscription.revoked')
+    assert.equal(lines.length, 101, 'a hundred sessions, and all')
+    assert.deepEqual(lines[0], { clientId: 'r0', filters: 20, filter: 'f/0' })
+    assert.deepEqual(lines.at(-1), { sessions: 120, filters: 2400 })
+    assert.equal(linesOf('will.revoked').length, 60, 'they were fewer')
+  })
+
+  test('that is noticed when a session is taken up has one line too', async t => {
+    const running = await ReloadedHub.start(t, withPrincipals(account('a', { sub: ['#'] }), account('b', {})))
+    const options = { cleanSession: false }
+    const a = await running.connect(t, 'x', { ...as('a'), ...options })
+    await a.subscribe(['f/1', 0], ['f/2', 0])
+    await a.disconnect()
+    await running.connect(t, 'x', { ...as('b'), ...options })
+    const lines = running.log.lines.filter(({ event }) => event === 'subscription.revoked')
+    assert.deepEqual(
+      lines.map(({ fields }) => fields),
+      [{ clientId: 'x', filters: 2, filter: 'f/1' }],
+    )
+  })
+
   test('can not subscribe again to what it lost', async t => {
     const running = await ReloadedHub.start(t, withPrincipals(account('reader', { sub: ['secret/#'] })))
     const reader = await running.connect(t, 'reader', as('reader'))
@@ -138,15 +171,45 @@ suite('a principal that changes', () => {
     assert.deepEqual(payloadsOf(await witness.everything()), ['wills/2'], 'only the one that is permitted')
   })
 
-  test('keeps its connection with another password, which counts from the next CONNECT on', async t => {
+  test('with another password is disconnected, without its Will, and keeps its session', async t => {
+    const running = await ReloadedHub.start(t, withPrincipals(account('a', { pub: ['#'], sub: ['#'] })))
+    const witness = await running.connect(t, 'witness', as('writer'))
+    await witness.subscribe(['#', 0])
+    const will = { topic: 'wills/a', payload: 'gone', qos: 0 as const, retain: false }
+    const a = await running.connect(t, 'a', { ...as('a'), will, cleanSession: false })
+    await a.subscribe(['x', 1])
+    await running.reload(withPrincipals(account('a', { pub: ['#'], sub: ['#'] }, 'new')))
+    await a.closed()
+    assert.deepEqual(payloadsOf(await witness.everything()), [], 'no Will is published')
+    const old = await running.open(t)
+    assert.equal((await old.connect({ clientId: 'a', ...as('a') })).returnCode, 4, 'the old password')
+    await old.closed()
+    const again = await running.open(t)
+    const shown = { clientId: 'a', username: 'a', password: 'new', cleanSession: false }
+    const { returnCode, sessionPresent } = await again.connect(shown)
+    assert.deepEqual([returnCode, sessionPresent], [0, true], 'the new password')
+    again.send(publish({ topic: 'x', payload: '1', qos: 0 }))
+    assert.equal((await again.receive()).payload.toString(), '1', 'its subscription is there')
+  })
+
+  test('with another hash is disconnected, be it of the same password; with the same one it stays', async t => {
+    const [one, two] = [await hashPassword('a', { ln: 10 }), await hashPassword('a', { ln: 10 })]
+    const running = await ReloadedHub.start(t, withPrincipals(account('a', { pub: ['x'] }, one)))
+    const a = await running.connect(t, 'a', as('a'))
+    await running.reload(withPrincipals(account('a', { pub: ['y'] }, one)))
+    await a.publish({ topic: 'y', qos: 1 })
+    await running.reload(withPrincipals(account('a', { pub: ['y'] }, two)))
+    await a.closed()
+    await running.connect(t, 'again', as('a'))
+  })
+
+  test('with a password that is refused by a reload that fails stays', async t => {
     const running = await ReloadedHub.start(t, withPrincipals(account('a', { pub: ['#'] })))
     const a = await running.connect(t, 'a', as('a'))
-    await running.reload(withPrincipals(account('a', { pub: ['#'] }, 'new')))
-    await a.publish({ topic: 'x', payload: '', qos: 1 })
-    const old = await running.open(t)
-    assert.equal((await old.connect({ clientId: 'old', ...as('a') })).returnCode, 4, 'the old password')
-    await old.closed()
-    await running.connect(t, 'new', { username: 'a', password: 'new' })
+    const other = `${withPrincipals(account('a', { pub: ['#'] }, 'new'))}\ncertificate: { cert: none.pem, key: none.pem }`
+    await assert.rejects(running.reload(other), /none\.pem/)
+    await running.reload(withPrincipals(account('a', { pub: ['#'] })))
+    await a.publish({ topic: 'x', qos: 1 })
   })
 
   test('stays what it was when nothing about it changes', async t => {

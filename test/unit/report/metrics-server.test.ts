@@ -47,6 +47,22 @@ async function serve(
   return server
 }
 
+/** Opens connections one after the other that say this, and waits for the answers, if a request is whole. */
+async function hold(t: Cleanup, port: number, count: number, request = ''): Promise<net.Socket[]> {
+  const sockets: net.Socket[] = []
+  t.after(() => sockets.forEach(socket => void socket.destroy()))
+  for (let i = 0; i < count; i++) {
+    const socket = net.connect(port, '127.0.0.1')
+    sockets.push(socket)
+    socket.on('error', () => {})
+    await once(socket, 'connect')
+    if (request !== '') socket.write(request)
+    if (request.endsWith('\r\n\r\n')) await once(socket, 'data')
+    socket.resume()
+  }
+  return sockets
+}
+
 /** A hub that nobody connects to. */
 async function idleHub(t: Cleanup): Promise<Hub> {
   const hub = await createHub()
@@ -110,17 +126,56 @@ suite('the server of figures', () => {
     garbage.end('\u0010\u0020\u0000\u0004MQTT\r\n\r\n')
     const [answer] = (await once(garbage, 'data')) as [Buffer]
     assert.match(answer.toString(), /^HTTP\/1\.1 400 /)
-    const sockets = Array.from({ length: 40 }, () => net.connect(port, '127.0.0.1'))
-    t.after(() => sockets.forEach(socket => void socket.destroy()))
-    let closed = 0
-    for (const socket of sockets) {
-      socket.on('error', () => {})
-      socket.on('close', () => closed++)
-      socket.resume()
+    const sockets = await hold(t, port, 40)
+    await until(() => sockets.filter(socket => socket.closed).length >= 8, 'those beyond the limit are closed')
+    assert.equal(sockets.filter(socket => socket.closed).length, 8, 'and no others')
+  })
+
+  test('can be asked at any time, however many connections others hold open', async t => {
+    const { url } = await serve(t, await idleHub(t))
+    const port = Number(new URL(url).port)
+    const said: Readonly<Record<string, string>> = {
+      nothing: '',
+      'half a request': 'GET /metrics HTTP/1.1\r\nHost: x\r\n',
+      'a request, and kept open': 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n',
     }
-    await until(() => closed >= 8, 'those beyond the limit are closed')
-    for (const socket of sockets) socket.destroy()
-    await until(async () => (await ask(`${url}/healthz`).catch(() => null))?.status === 200, 'there is room again')
+    for (const [what, request] of Object.entries(said)) {
+      const sockets = await hold(t, port, 32, request)
+      assert.equal(sockets.filter(socket => socket.closed).length, 0, `${what}: all are open`)
+      const { status, body } = await ask(`${url}/healthz`)
+      assert.deepEqual([status, body], [200, 'ok\n'], what)
+      await until(() => sockets[0]?.closed === true, `${what}: the one that was idle for longest has gone`)
+      assert.equal(sockets.filter(socket => socket.closed).length, 1, `${what}: only that one`)
+      for (const socket of sockets) socket.destroy()
+    }
+  })
+
+  test('a connection that is used stays, those that are idle for longer go first', async t => {
+    const { url } = await serve(t, await idleHub(t))
+    const port = Number(new URL(url).port)
+    const [first] = await hold(t, port, 1, 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n')
+    assert.ok(first !== undefined, 'it is open')
+    const others = await hold(t, port, 31)
+    const answered = once(first, 'data')
+    first.write('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n')
+    await answered
+    await ask(`${url}/healthz`)
+    await until(() => others[0]?.closed === true, 'the second')
+    assert.equal(first.closed, false, 'the one that has just asked')
+  })
+
+  test('a connection may ask a hundred times', async t => {
+    const { url } = await serve(t, await idleHub(t))
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+    t.after(() => agent.destroy())
+    const ends: number[] = []
+    for (let i = 1; i <= 101; i++) {
+      const { headers, status } = await ask(`${url}/healthz`, { agent })
+      assert.equal(status, 200, `request ${i}`)
+      if (headers.connection === 'close') ends.push(i)
+      else assert.match(String(headers['keep-alive']), /^timeout=5\b/, 'it may be idle for five seconds')
+    }
+    assert.deepEqual(ends, [100])
   })
 
   test('many scrapes at once are answered, all of them valid', async t => {

@@ -75,6 +75,30 @@ suite('$SYS/broker', () => {
     assert.equal(retainedOn(hub).size, TOPICS.length, 'all again')
   })
 
+  test('they neither take the room of what clients retain nor are dropped for it', async t => {
+    const { hub, connect, reporter } = await reporting(t, NEVER_MS, {
+      settings: { retainedCount: 2, retainedBytes: 100 },
+    })
+    await reporter.start()
+    assert.equal(retainedOn(hub).size, TOPICS.length, 'all are retained')
+    const client = await connect('client')
+    for (const topic of ['a', 'b', 'c']) await client.publish({ topic, payload: 'x'.repeat(40), retain: true })
+    const kept = (): string[] =>
+      [...hub.retained.find([{ topic: '#', qos: 0 }]).messages.keys()].map(({ topic }) => topic).sort()
+    assert.deepEqual(kept(), ['a', 'b'], 'as many as the limit allows')
+    await client.publish({ topic: 'a', payload: 'x'.repeat(80), retain: true })
+    assert.deepEqual(kept(), ['b'], 'as many bytes as the limit allows')
+    assert.equal(hub.state.counters.droppedRetained, 2)
+    reporter.setInterval(20)
+    await until(() => retainedOn(hub).get('publish/messages/received') === '4', 'the hub goes on telling')
+    assert.equal(retainedOn(hub).size, TOPICS.length)
+    assert.equal(hub.retained.count, TOPICS.length + 1, 'all count as retained')
+    await reporter.stop()
+    assert.deepEqual([hub.retained.count, hub.retained.bytes], [1, 43])
+    await client.publish({ topic: 'c', payload: 'x'.repeat(40), retain: true })
+    assert.deepEqual(kept(), ['b', 'c'])
+  })
+
   test('only what has changed is said again', async t => {
     const { hub, connect, reporter } = await reporting(t, NEVER_MS)
     const said: string[] = []
