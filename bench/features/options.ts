@@ -1,7 +1,7 @@
 import { listOption, numberOption, parseOptionValues } from '../e2e/arguments.ts'
 import { type ComparisonName, comparisonNames } from './comparisons.ts'
 
-export const parts = [...comparisonNames, 'start', 'reload'] as const
+const parts = [...comparisonNames, 'start', 'reload'] as const
 export type Part = ComparisonName | 'start' | 'reload'
 
 export interface Options {

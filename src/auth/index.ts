@@ -3,7 +3,6 @@ export { addressGroup } from './address.ts'
 export {
   Authenticator,
   type AuthenticatorConfig,
-  type Connected,
   type Credentials,
   type Verdict,
 } from './authenticator.ts'

@@ -89,7 +89,7 @@ export class HubState {
     for (let i = 0; i < items.length; i++) flush(items[i] as Flushable)
     items.length = 0
     this.#spare = items
-    if (this.latency !== null) this.latency.written(performance.now())
+    if (this.latency !== null) this.latency.written()
   }
 }
 

@@ -173,7 +173,8 @@ class Reader {
       }
       if (!isAgain) this.#values += source.items.length
       if (this.#values > MAX_VALUES) break
-      for (const [name, pair] of this.#pairs(source, path, depth + 1, isAgain)) if (!pairs.has(name)) pairs.set(name, pair)
+      for (const [name, pair] of this.#pairs(source, path, depth + 1, isAgain))
+        if (!pairs.has(name)) pairs.set(name, pair)
     }
     return pairs
   }

@@ -10,7 +10,7 @@ const WINDOWS = { skip: process.platform === 'win32' ? 'SIGHUP has one meaning o
 interface Stage {
   readonly events: ProcessEvents
   readonly reloads: () => number
-  closeTerminal(): void
+  readonly closeTerminal: () => void
 }
 
 function stage(t: TestContext, hasTerminal: boolean): Stage {
