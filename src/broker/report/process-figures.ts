@@ -23,6 +23,8 @@ export class ProcessFigures {
   readonly #startedAt = Date.now() / 1000 - process.uptime()
   #used: EventLoopUtilization = performance.eventLoopUtilization()
   #taken: Taken | null = null
+  /** What the process began with. */
+  #maxFiles: Promise<number | null> | null = null
 
   start(): void {
     this.#loop.start()
@@ -34,7 +36,8 @@ export class ProcessFigures {
 
   /** Looks at everything: what is read from now on is of this moment. */
   async take(): Promise<void> {
-    const [openFiles, maxFiles] = await Promise.all([countFiles(), mostFiles()])
+    this.#maxFiles ??= mostFiles()
+    const [openFiles, maxFiles] = await Promise.all([countFiles(), this.#maxFiles])
     const used = performance.eventLoopUtilization()
     this.#taken = {
       cpu: process.cpuUsage(),
