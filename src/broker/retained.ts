@@ -50,6 +50,11 @@ export class RetainedStore {
     return this.#bytes + this.#ownBytes
   }
 
+  /** Those that limits.retained holds for: all but the hub's own. */
+  get limited(): { count: number; bytes: number } {
+    return { count: this.#tree.size - this.#ownCount, bytes: this.#bytes }
+  }
+
   /**
    * Keeps a message that was published with RETAIN 1, in place of the one before [MQTT-3.3.1-5]; an empty payload
    * removes it [MQTT-3.3.1-10] [MQTT-3.3.1-11]. Returns false when a limit forbids to keep it.
@@ -64,8 +69,7 @@ export class RetainedStore {
     }
     const size = sizeOf(topic, payload)
     const bytes = this.#bytes + size - (old?.size ?? 0)
-    const count = this.#tree.size - this.#ownCount
-    const isOver = (old === undefined && count >= settings.retainedCount) || bytes > settings.retainedBytes
+    const isOver = (old === undefined && this.limited.count >= settings.retainedCount) || bytes > settings.retainedBytes
     if (isOver || (store !== null && store.blocked !== null)) {
       this.#state.counters.droppedRetained++
       // The old one must not be taken for the current value.

@@ -26,8 +26,8 @@ function tell(): void {
     connections: hub.connections,
     connectedClients: hub.connectedClients,
     sessions: hub.sessions.size,
-    retainedCount: hub.retained.count,
-    retainedBytes: hub.retained.bytes,
+    retainedCount: hub.retained.limited.count,
+    retainedBytes: hub.retained.limited.bytes,
     memory: { heapUsed, external, arrayBuffers },
   }
   process.send?.(figures)
