@@ -10,7 +10,7 @@ const KINDS: ReadonlyMap<number, string> = new Map([
 ])
 const SPAN_MS = 10_000
 /** To be told of a pause costs up to a fifth of a millisecond, and under load there are a hundred a second. */
-const PAUSES_IN_SPAN = 100
+const PAUSES_IN_SPAN = 20
 
 interface GcEntry extends PerformanceEntry {
   readonly detail: NodeGCPerformanceDetail
@@ -38,7 +38,7 @@ class Pauses {
 
 /**
  * Measures the pauses of the garbage collector, from start() to stop(). Each of them, as long as there are few: the
- * runtime takes long to tell of one. Of each ten seconds the rest is not looked at once a hundred have been seen; as many
+ * runtime takes long to tell of one. Of each ten seconds the rest is not looked at once twenty have been seen; as many
  * are added then, at their end, as there were in the part that was.
  */
 export class GcWatch {
