@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import type { RuleConfig } from '../../src/config/index.ts'
 import type { Rule } from '../../src/router/index.ts'
-import type { EmbeddedHub } from './embedded-hub.ts'
+import { type EmbeddedHub, until } from './embedded-hub.ts'
 import { type Packet, publish, pubrel, type Qos } from './packets.ts'
 import type { RawClient } from './raw-client.ts'
 
@@ -55,6 +55,16 @@ export function linesOf(packets: readonly Packet[]): string[] {
 /** What has come to a client, in the order of the alphabet, for what is said of two topics may come in any order. */
 export async function heard(client: RawClient): Promise<string[]> {
   return linesOf(await client.everything()).sort()
+}
+
+/** The same, when so many have come: what came with QoS 2 waits for the disk before it is sent to a kept session. */
+export async function heardAll(client: RawClient, count: number): Promise<string[]> {
+  const lines: string[] = []
+  await until(async () => {
+    lines.push(...linesOf(await client.everything()))
+    return lines.length >= count
+  }, `${count} messages come`)
+  return lines.sort()
 }
 
 /** Messages that come to the hub in one write, so that those of one topic are one run; they are taken on to the end. */
