@@ -133,8 +133,11 @@ test('twenty reloads under load lose nothing and disconnect nobody', async t => 
   let published = 0
   /** Known when the last hundred begin, which is after the last reload. */
   let total = Number.POSITIVE_INFINITY
+  const received: number[] = []
   const publishing = (async () => {
     while (published < total) {
+      // The queue of the subscriber is not to overflow.
+      while (published - received.length > 2000) await sleep(1)
       if (!isLoading) total = published + 100
       const packets = Array.from({ length: 100 }, (_, i) =>
         publish({ topic: `load/${i % 3}`, payload: `${published + i}`, qos: 1, packetId: i + 1 }),
@@ -144,7 +147,6 @@ test('twenty reloads under load lose nothing and disconnect nobody', async t => 
       published += 100
     }
   })()
-  const received: number[] = []
   const receiving = (async () => {
     while (received.length < total) {
       const packet = await subscriber.expect('publish')
