@@ -40,3 +40,22 @@ export function numberOption(
   }
   return result
 }
+
+/** Runs a program by its command line: 2 when that can't be understood, else what `main` says. */
+export async function runProgram<T>(
+  usage: string,
+  parse: (args: readonly string[]) => T | null,
+  main: (options: T) => Promise<number>,
+): Promise<void> {
+  process.once('SIGINT', () => process.exit(130))
+  process.once('SIGTERM', () => process.exit(143))
+  try {
+    const options = parse(process.argv.slice(2))
+    if (options === null) console.log(usage)
+    else process.exitCode = await main(options)
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    console.error(`${error.message}\n\n${usage}`)
+    process.exitCode = 2
+  }
+}

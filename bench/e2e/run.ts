@@ -1,7 +1,7 @@
 // npm run bench:e2e: measures brokers side by side. See docs/benchmarks.md.
 import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
-import { UsageError } from './arguments.ts'
+import { runProgram } from './arguments.ts'
 import { type BrokerName, missingReason, versionOf } from './brokers.ts'
 import { type Measurement, measure } from './measure.ts'
 import { type Options, parseOptions, USAGE } from './options.ts'
@@ -103,14 +103,4 @@ function note(line: string): void {
   console.error(line)
 }
 
-process.once('SIGINT', () => process.exit(130))
-process.once('SIGTERM', () => process.exit(143))
-try {
-  const options = parseOptions(process.argv.slice(2))
-  if (options === null) console.log(USAGE)
-  else process.exitCode = await main(options)
-} catch (error) {
-  if (!(error instanceof UsageError)) throw error
-  console.error(`${error.message}\n\n${USAGE}`)
-  process.exitCode = 2
-}
+await runProgram(USAGE, parseOptions, main)

@@ -1,6 +1,6 @@
 // npm run bench:features: measures what rules, figures and reloads cost. See docs/benchmarks.md.
 import { writeFileSync } from 'node:fs'
-import { UsageError } from '../e2e/arguments.ts'
+import { runProgram, UsageError } from '../e2e/arguments.ts'
 import { missingReason } from '../e2e/brokers.ts'
 import { canPin, pinSelf } from '../e2e/pinning.ts'
 import { judge } from './bounds.ts'
@@ -89,14 +89,4 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-process.once('SIGINT', () => process.exit(130))
-process.once('SIGTERM', () => process.exit(143))
-try {
-  const options = parseOptions(process.argv.slice(2))
-  if (options === null) console.log(USAGE)
-  else process.exitCode = await main(options)
-} catch (error) {
-  if (!(error instanceof UsageError)) throw error
-  console.error(`${error.message}\n\n${USAGE}`)
-  process.exitCode = 2
-}
+await runProgram(USAGE, parseOptions, main)

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { UsageError } from '../e2e/arguments.ts'
+import { runProgram } from '../e2e/arguments.ts'
 import { type BrokerName, missingReason } from '../e2e/brokers.ts'
 import { type FsyncTime, measureFsync } from '../e2e/fsync-time.ts'
 import { canPin, pinSelf } from '../e2e/pinning.ts'
@@ -98,14 +98,4 @@ function fsyncHere(): FsyncTime {
   }
 }
 
-process.once('SIGINT', () => process.exit(130))
-process.once('SIGTERM', () => process.exit(143))
-try {
-  const options = parseOptions(process.argv.slice(2))
-  if (options === null) console.log(USAGE)
-  else process.exitCode = await main(options)
-} catch (error) {
-  if (!(error instanceof UsageError)) throw error
-  console.error(`${error.message}\n\n${USAGE}`)
-  process.exitCode = 2
-}
+await runProgram(USAGE, parseOptions, main)
