@@ -1,5 +1,5 @@
 import type { Bench } from 'tinybench'
-import { PacketReader, type PacketSink } from '../../src/broker/packet-reader.ts'
+import { PacketReader, type PacketSink } from '../../src/wire/index.ts'
 import { publishPacket } from '../e2e/load/packets.ts'
 
 const CHUNK_BYTES = 65_536

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { Client as AedesClient, PublishPacket, Subscription } from 'aedes'
 import type { Principal } from '../auth/index.ts'
 import { GatewayError } from '../common/index.ts'
+import { CONNECT, PUBACK, PUBACK_BYTE } from '../wire/index.ts'
 import { messageOf } from './aedes-packets.ts'
 import { askForward } from './ask-forward.ts'
 import { type Done, queueDone, settle } from './callbacks.ts'
@@ -23,7 +24,6 @@ import type { Route } from './route.ts'
 import type { Session } from './session.ts'
 import { type Hold, notStored, type SessionLog } from './store/index.ts'
 import type { Peer } from './transport.ts'
-import { CONNECT, PUBACK, PUBACK_BYTE } from './wire.ts'
 
 /** Keep alive is enforced at one and a half times its value [MQTT-3.1.2-24]. */
 const KEEP_ALIVE_FACTOR = 1500

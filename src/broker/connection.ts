@@ -1,8 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { Output } from './output.ts'
-import { PacketReader, type PacketSink } from './packet-reader.ts'
+import { Output, PacketReader, type PacketSink } from '../wire/index.ts'
 import type { Flushable, HubState } from './state.ts'
 import type { Peer } from './transport.ts'
 

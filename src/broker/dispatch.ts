@@ -1,15 +1,15 @@
 import type { Principal } from '../auth/index.ts'
+import type { Output } from '../wire/index.ts'
+import { PUBACK_BYTE, PUBREC_BYTE } from '../wire/index.ts'
 import { Delivery } from './delivery.ts'
 import { type Budget, type ForwardedCopy, Forwarding } from './forwarding.ts'
 import type { Voice } from './forwards.ts'
 import { Message } from './message.ts'
-import type { Output } from './output.ts'
 import type { RetainedStore } from './retained.ts'
 import { isTopic, type Route, type RouteCache } from './route.ts'
 import { Run } from './run.ts'
 import type { HubState } from './state.ts'
 import { type Acknowledging, type Hold, REFUSED, type SessionLog, type Store } from './store/index.ts'
-import { PUBACK_BYTE, PUBREC_BYTE } from './wire.ts'
 
 /** The publisher, as far as routing needs it. */
 export interface Publisher {

@@ -1,4 +1,4 @@
-import { byteLengthOfRemaining, copyBytes, writeRemaining } from './wire.ts'
+import { byteLengthOfRemaining, copyBytes, writeRemaining } from '../wire/index.ts'
 
 /** The bytes of a message lie in a chunk that others share and that it must not pin. */
 export const LOANED = 0

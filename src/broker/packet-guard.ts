@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { CONNECT, PUBACK, PUBCOMP, PUBREC, PUBREL, SUBSCRIBE, UNSUBSCRIBE } from './wire.ts'
+import { CONNECT, PUBACK, PUBCOMP, PUBREC, PUBREL, SUBSCRIBE, UNSUBSCRIBE } from '../wire/index.ts'
 
 /** What a packet is not allowed to be, told apart because CONNECT's protocol level is answered (section 3.1.2.2). */
 export type GuardVerdict = 'ok' | 'bad-protocol-level' | { readonly problem: string }

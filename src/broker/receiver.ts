@@ -1,5 +1,5 @@
+import type { Output } from '../wire/index.ts'
 import type { Message } from './message.ts'
-import type { Output } from './output.ts'
 
 /** The connection of a session, as far as delivery needs it. */
 export interface Receiver {

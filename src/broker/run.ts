@@ -1,5 +1,5 @@
+import { copyBytes, writeRemaining } from '../wire/index.ts'
 import { LOANED, Message, OF_RUN } from './message.ts'
-import { copyBytes, writeRemaining } from './wire.ts'
 
 const SMALL = 2048
 /** First byte, remaining length, length of the topic, packet identifier. */

@@ -1,12 +1,11 @@
+import { copyBytes, PUBREL_BYTE, REFERENCE_FROM } from '../wire/index.ts'
 import { WAITS_PUBACK, WAITS_PUBCOMP, WAITS_PUBREC } from './inflight.ts'
 import { KeptState } from './kept-state.ts'
 import type { Message } from './message.ts'
 import { MessageQueue } from './message-queue.ts'
-import { REFERENCE_FROM } from './output.ts'
 import type { Receiver } from './receiver.ts'
 import type { Run } from './run.ts'
 import type { SessionLog } from './store/index.ts'
-import { copyBytes, PUBREL_BYTE } from './wire.ts'
 
 /** Output of one turn above this is written at once, so that a flood within one turn stays bounded. */
 const FLUSH_FROM = 262_144

@@ -7,6 +7,7 @@ export type ErrorArea =
   | 'LIMIT'
   | 'STORE'
   | 'CERTS'
+  | 'BRIDGE'
   | 'METRICS'
   | 'CONTROL'
   | 'LIFECYCLE'

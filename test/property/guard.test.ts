@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Packet } from 'mqtt-packet'
 import { guardPacket } from '../../src/broker/packet-guard.ts'
-import { PacketReader } from '../../src/broker/packet-reader.ts'
+import { PacketReader } from '../../src/wire/index.ts'
 import { decodeAlone, validPacket } from '../support/packet-arbitraries.ts'
 import { connect, field, subscribe, unsubscribe } from '../support/packets.ts'
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { type Packet, parser } from 'mqtt-packet'
-import { PacketReader, type PacketSink } from '../../src/broker/packet-reader.ts'
+import { PacketReader, type PacketSink } from '../../src/wire/index.ts'
 import { cuts, cutUp, decodeAlone, validPacket } from '../support/packet-arbitraries.ts'
 
 const ANY_SIZE = 268_435_460

@@ -1,8 +1,8 @@
+import { PUBACK, PUBCOMP, PUBCOMP_BYTE, PUBREC, PUBREL_BYTE } from '../../wire/index.ts'
 import { packetOf } from '../aedes-packets.ts'
 import type { Client } from '../client.ts'
 import { WAITS_PUBCOMP } from '../inflight.ts'
 import type { Session } from '../session.ts'
-import { PUBACK, PUBCOMP, PUBCOMP_BYTE, PUBREC, PUBREL_BYTE } from '../wire.ts'
 
 /** PUBACK, PUBREC, PUBREL or PUBCOMP of a client. An identifier that waits for nothing is no error: it is answered where an answer is due. */
 export function handleAcknowledgement(client: Client, type: number, packetId: number): boolean {

@@ -1,8 +1,4 @@
 import type { ConnectPacket } from 'aedes'
-import type { Client } from '../client.ts'
-import { decode } from '../decode.ts'
-import { guardPacket } from '../packet-guard.ts'
-import { MisplacedPacket, ProtocolError } from '../protocol-error.ts'
 import {
   CONNECT,
   DISCONNECT,
@@ -14,7 +10,11 @@ import {
   PUBREL,
   SUBSCRIBE,
   UNSUBSCRIBE,
-} from '../wire.ts'
+} from '../../wire/index.ts'
+import type { Client } from '../client.ts'
+import { decode } from '../decode.ts'
+import { guardPacket } from '../packet-guard.ts'
+import { MisplacedPacket, ProtocolError } from '../protocol-error.ts'
 import { handleAcknowledgement } from './acknowledgements.ts'
 import { handleConnect } from './connect.ts'
 import { refuseConnect } from './refuse-connect.ts'

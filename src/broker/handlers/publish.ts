@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { PublishPacket } from 'aedes'
 import { topicNameProblem } from '../../common/index.ts'
+import { PUBACK_BYTE, PUBREC_BYTE } from '../../wire/index.ts'
 import { numbered } from '../aedes-packets.ts'
 import type { Client } from '../client.ts'
 import { acknowledge } from '../dispatch.ts'
@@ -8,7 +9,6 @@ import { ask } from '../hooks.ts'
 import { ProtocolError } from '../protocol-error.ts'
 import type { Session } from '../session.ts'
 import { isNotStored } from '../store/index.ts'
-import { PUBACK_BYTE, PUBREC_BYTE } from '../wire.ts'
 
 /**
  * PUBLISH when somebody else has a say in it: a hook, a listener of 'publish', a function that subscribed, a plugged

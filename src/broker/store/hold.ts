@@ -1,4 +1,4 @@
-import type { Output } from '../output.ts'
+import type { Output } from '../../wire/index.ts'
 
 /** A connection whose acknowledgements may have to wait. */
 export interface Acknowledging {

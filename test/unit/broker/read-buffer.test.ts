@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
-import { ReadBuffer } from '../../../src/broker/read-buffer.ts'
+import { ReadBuffer } from '../../../src/wire/index.ts'
 
 test('the sockets of a server read into one buffer, pause and go on, and still tell their end', async t => {
   const shared = new ReadBuffer()

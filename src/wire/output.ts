@@ -1,7 +1,20 @@
 import type { Duplex } from 'node:stream'
 import { type ChunkPool, LARGE_CHUNK, SMALL_CHUNK } from './chunk-pool.ts'
-import type { Message } from './message.ts'
-import { copyBytes } from './wire.ts'
+import { copyBytes } from './packets.ts'
+
+/** A message that can be written as a PUBLISH packet. */
+export interface PublishBytes {
+  /** Where its payload lies: from `payloadAt` to `end`. */
+  readonly bytes: Buffer
+  readonly payloadAt: number
+  readonly end: number
+  /** Of the whole packet at this QoS. */
+  packetLength(qos: number): number
+  /** Writes what stands before the payload. */
+  writeHead(into: Buffer, at: number, qos: number, dup: boolean, packetId: number): number
+  /** Writes the packet. */
+  writeTo(into: Buffer, at: number, qos: number, dup: boolean, packetId: number): void
+}
 
 /** From here on bytes are handed over by reference: copying them costs more than one more buffer in the write. */
 export const REFERENCE_FROM = 8192
@@ -84,7 +97,7 @@ export class Output {
   }
 
   /** Adds the PUBLISH packet of a message. */
-  publish(message: Message, qos: number, dup: boolean, packetId: number): void {
+  publish(message: PublishBytes, qos: number, dup: boolean, packetId: number): void {
     const payload = message.end - message.payloadAt
     const head = message.packetLength(qos) - payload
     if (payload >= REFERENCE_FROM) {

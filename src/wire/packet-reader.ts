@@ -1,4 +1,4 @@
-import { PUBLISH } from './wire.ts'
+import { PUBLISH } from './packets.ts'
 
 /** Takes what the reader finds. All return false to stop reading until resume() is called. */
 export interface PacketSink {
