@@ -1,3 +1,4 @@
+export { Backoff, type BackoffOptions } from './backoff.ts'
 export { DURATION_PATTERN, formatDuration, nanosToMs, parseDuration } from './duration.ts'
 export { type ErrorCode, GatewayError, messageOf, systemCodeOf } from './errors.ts'
 export { type Service, ServiceGroup } from './lifecycle.ts'

@@ -8,7 +8,15 @@ export interface PacketSink {
   onPacket(chunk: Buffer, start: number, body: number, end: number): boolean
   /** The stream can't be read any further. */
   onMalformed(problem: string): void
+  /**
+   * A PUBLISH packet of `length` bytes, which is above the limit, begins in chunk[start..end): at least its topic and
+   * packet identifier, if it has them. The rest is skipped. Without this such a packet is malformed, as others are.
+   */
+  onOversize?(chunk: Buffer, start: number, body: number, end: number, length: number): void
 }
+
+/** Fixed header, topic and packet identifier are never longer. */
+const LONGEST_HEAD = 5 + 2 + 65_535 + 2
 
 /** Most bytes kept for a stopped reader before its source is asked to wait. */
 const HELD_LIMIT = 65_536
@@ -21,18 +29,25 @@ const HELD_LIMIT = 65_536
 export class PacketReader {
   readonly #sink: PacketSink
   #maxBytes: number
+  readonly #limit: string
   /** The beginning of a packet whose end has not come; its memory grows with what came, not with what was announced. */
   #carry: Buffer | null = null
   #carried = 0
   /** Total length of the carried packet; 0 while its length field is incomplete. */
   #need = 0
+  /** What is carried is the head of a packet of this many bytes, the rest of which is skipped; 0: it is a whole packet. */
+  #oversize = 0
+  /** Bytes to skip before the next packet. */
+  #skip = 0
   #stopped = false
   /** Unread bytes of a stopped reader. */
   #held: Buffer | null = null
 
-  constructor(sink: PacketSink, maxBytes: number) {
+  /** `limit` names what allows `maxBytes`. */
+  constructor(sink: PacketSink, maxBytes: number, limit = 'message.length.max') {
     this.#sink = sink
     this.#maxBytes = maxBytes
+    this.#limit = limit
   }
 
   get isStopped(): boolean {
@@ -50,7 +65,12 @@ export class PacketReader {
       this.#hold(chunk)
       return (this.#held as Buffer).length < HELD_LIMIT
     }
-    this.#scan(chunk, this.#carry === null ? 0 : this.#complete(chunk))
+    let from = 0
+    if (this.#skip > 0) {
+      from = Math.min(this.#skip, chunk.length)
+      this.#skip -= from
+    }
+    this.#scan(chunk, this.#carry === null ? from : this.#complete(chunk))
     return true
   }
 
@@ -96,7 +116,7 @@ export class PacketReader {
       let end: number
       if (low < 128) {
         end = body + low
-        if (end - at > this.#maxBytes) {
+        if (end - at > this.#maxBytes && !this.#isSkippable(chunk[at] as number)) {
           this.#tooLarge(end - at)
           return
         }
@@ -107,12 +127,20 @@ export class PacketReader {
           sink.onMalformed('Remaining Length takes more than four bytes, section 2.2.3')
           return
         }
-        if (length > this.#maxBytes) {
+        if (length > this.#maxBytes && !this.#isSkippable(chunk[at] as number)) {
           this.#tooLarge(length)
           return
         }
         end = at + length
         while ((chunk[body - 1] as number) > 127) body++
+      }
+      if (end - at > this.#maxBytes) {
+        const headEnd = at + Math.min(end - at, LONGEST_HEAD)
+        if (headEnd > available) break
+        sink.onOversize?.(chunk, at, body, headEnd, end - at)
+        at = Math.min(end, available)
+        this.#skip = end - at
+        continue
       }
       if (end > available) break
       const goOn =
@@ -139,11 +167,11 @@ export class PacketReader {
         this.#sink.onMalformed('Remaining Length takes more than four bytes, section 2.2.3')
         return chunk.length
       }
-      if (length > this.#maxBytes) {
+      if (length > this.#maxBytes && !this.#isSkippable((this.#carry as Buffer)[0] as number)) {
         this.#tooLarge(length)
         return chunk.length
       }
-      this.#need = length
+      this.#expect(length)
     }
     if (this.#need === 0) return at
     const take = Math.min(this.#need - this.#carried, chunk.length - at)
@@ -154,6 +182,11 @@ export class PacketReader {
     at += take
     if (this.#carried === this.#need) {
       this.#carry = null
+      if (this.#oversize > 0) {
+        const skip = Math.min(this.#passHead(carry), chunk.length - at)
+        this.#skip -= skip
+        return at + skip
+      }
       this.#scan(carry.length === this.#need ? carry : carry.subarray(0, this.#need), 0)
       if (this.#stopped && at < chunk.length) {
         this.#hold(chunk.subarray(at))
@@ -164,12 +197,31 @@ export class PacketReader {
   }
 
   #keep(chunk: Buffer, at: number): void {
-    const length = packetLength(chunk, at, chunk.length)
-    this.#need = Math.max(length, 0)
+    this.#expect(Math.max(packetLength(chunk, at, chunk.length), 0))
     this.#carried = 0
     this.#carry = null
     this.#reserve(Math.max(chunk.length - at, 8))
     this.#carried = chunk.copy(this.#carry as unknown as Buffer, 0, at)
+  }
+
+  /** The packet that is carried has this many bytes; 0: it is not known yet. */
+  #expect(length: number): void {
+    this.#oversize = length > this.#maxBytes ? length : 0
+    this.#need = this.#oversize > 0 ? Math.min(length, LONGEST_HEAD) : length
+  }
+
+  /** Tells of the oversize packet whose head is complete. Returns how many bytes are to be skipped. */
+  #passHead(head: Buffer): number {
+    let body = 2
+    while ((head[body - 1] as number) > 127) body++
+    this.#skip = this.#oversize - this.#need
+    this.#sink.onOversize?.(head, 0, body, this.#need, this.#oversize)
+    this.#oversize = 0
+    return this.#skip
+  }
+
+  #isSkippable(firstByte: number): boolean {
+    return firstByte >> 4 === PUBLISH && this.#sink.onOversize !== undefined
   }
 
   #reserve(bytes: number): void {
@@ -188,7 +240,7 @@ export class PacketReader {
   }
 
   #tooLarge(length: number): void {
-    this.#sink.onMalformed(`packet of ${length} bytes; ${this.#maxBytes} are allowed (message.length.max)`)
+    this.#sink.onMalformed(`packet of ${length} bytes; ${this.#maxBytes} are allowed (${this.#limit})`)
   }
 }
 

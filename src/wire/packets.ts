@@ -1,13 +1,17 @@
 /** Packet types of MQTT 3.1.1, section 2.2.1: the high four bits of a packet's first byte. */
 export const CONNECT = 1
+export const CONNACK = 2
 export const PUBLISH = 3
 export const PUBACK = 4
 export const PUBREC = 5
 export const PUBREL = 6
 export const PUBCOMP = 7
 export const SUBSCRIBE = 8
+export const SUBACK = 9
 export const UNSUBSCRIBE = 10
+export const UNSUBACK = 11
 export const PINGREQ = 12
+export const PINGRESP_TYPE = 13
 export const DISCONNECT = 14
 
 /** First bytes of the acknowledgements, with their reserved flags (section 2.2.2). */

@@ -1,0 +1,413 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
+import { Backoff, type GatewayError, type Logger } from '../common/index.ts'
+import type { ClientConfig } from '../config/index.ts'
+import { PUBREL } from '../wire/index.ts'
+import { Connection, type ConnectionSink, type Wires } from './connection.ts'
+import type { EchoMemory } from './echo-memory.ts'
+import { ConnackTimeout, ConnectRefused, explainFailure, PeerClosed, SubscribeRefused } from './failure.ts'
+import type { LinkFigures, LinkPhase, Side } from './figures.ts'
+import type { Flow } from './flow.ts'
+import type { FlowEnd } from './flow-end.ts'
+import { type Filter, MqttSession, type WillMessage } from './mqtt-session.ts'
+import { Privacy } from './privacy.ts'
+import { openTransport, readCredentials } from './transport/index.ts'
+
+const FIRST_PAUSE_MS = 500
+/** A connection that stood so long was a good one: the next attempt is a first one again. */
+const STABLE_MS = 60_000
+/** How long DISCONNECT may take to leave. */
+const GOODBYE_MS = 1000
+/** The same failure is logged again after this. */
+const REMIND_MS = 600_000
+
+/** What a link is to be like. */
+export interface LinkSettings {
+  readonly config: ClientConfig
+  readonly clientId: string
+  readonly filters: readonly Filter[]
+  /** Longest PUBLISH packet that is taken. */
+  readonly maxBytes: number
+  /** Said by the broker when the link breaks, if the broker lets bridges do so; null: nothing. */
+  readonly will: WillMessage | null
+}
+
+export interface LinkParts {
+  readonly rule: string
+  readonly side: Side
+  readonly wires: Wires
+  readonly baseDir: string
+  readonly log: Logger
+  /** It came up, went down, or learned something that its figures tell. */
+  onChange(): void
+}
+
+type Phase = 'connect' | 'connack' | 'subscribe' | 'connected'
+
+/** One end of a rule: keeps a connection to one broker, under one client identifier, for as long as it is started. */
+export class Link implements FlowEnd, ConnectionSink {
+  readonly side: Side
+  /** The flow that takes what comes from here, and the one that sends here. */
+  source: Flow | null = null
+  target: Flow | null = null
+  /** Messages that may come back, of brokers that do not tell bridges from others; null: none was sent. */
+  echoes: EchoMemory | null = null
+  connection: Connection | null = null
+  readonly #parts: LinkParts
+  readonly #backoff: { now: Backoff }
+  readonly #privacy = new Privacy()
+  #settings: LinkSettings
+  #session: MqttSession | null = null
+  /** Of the attempt that is under way: it counts as ended when this is called. */
+  #finish: ((error: Error | null) => void) | null = null
+  #phase: Phase = 'connect'
+  #isAskedToEnd = false
+  /** The connection of the attempt, before CONNACK too. */
+  #opened: Connection | null = null
+  /** Of CONNACK, then of SUBACK. */
+  #timer: NodeJS.Timeout | undefined
+  #sessionPresent = false
+  #stopping: AbortController | null = null
+  #running: Promise<void> = Promise.resolve()
+  /** Ends a pause between two attempts. */
+  #hurry = new AbortController()
+  // For people.
+  #shown: LinkPhase = 'stopped'
+  #since = Date.now()
+  #connects = 0
+  #lastFailure: GatewayError | null = null
+  #lastFailureAt = 0
+  #lastLogged = { text: '', at: 0 }
+  #refused: readonly string[] = []
+  #connectedAt = 0
+
+  constructor(settings: LinkSettings, parts: LinkParts) {
+    this.#settings = settings
+    this.#parts = parts
+    this.side = parts.side
+    this.#backoff = { now: backoffOf(settings) }
+  }
+
+  get settings(): LinkSettings {
+    return this.#settings
+  }
+
+  /** The broker sends nothing back that came from here. */
+  get isPrivate(): boolean {
+    return this.connection !== null && this.#privacy.isGranted
+  }
+
+  get isConnected(): boolean {
+    return this.#shown === 'connected'
+  }
+
+  figures(): LinkFigures {
+    const { config, clientId } = this.#settings
+    return {
+      side: this.side,
+      address: config.address,
+      clientId,
+      phase: this.#shown,
+      since: this.#since,
+      connects: this.#connects,
+      lastError: this.#lastFailure?.message ?? '',
+      lastErrorCode: this.#lastFailure?.code ?? '',
+      lastErrorAt: this.#lastFailureAt,
+      refused: this.#refused,
+      isPrivate: this.isPrivate,
+    }
+  }
+
+  start(): void {
+    if (this.#stopping !== null) return
+    this.#stopping = new AbortController()
+    this.#running = this.#run(this.#stopping.signal)
+  }
+
+  /** Says DISCONNECT, and resolves when the connection is gone. */
+  async stop(): Promise<void> {
+    this.#stopping?.abort()
+    this.#hurry.abort()
+    if (this.connection === null) this.#finish?.(null)
+    else this.#goodbye()
+    await this.#running
+    this.#stopping = null
+    this.#show('stopped')
+  }
+
+  /** Puts other settings in force. The connection stays when only the filters are others. */
+  use(next: LinkSettings): void {
+    const { filters: before, ...rest } = this.#settings
+    const { filters: after, ...restAfter } = next
+    this.#settings = next
+    if (!isDeepStrictEqual(rest, restAfter)) {
+      this.#privacy.forget()
+      this.#backoff.now = backoffOf(next)
+      this.#lastLogged = { text: '', at: 0 }
+      this.#hurry.abort()
+      this.#isAskedToEnd = true
+      if (this.connection === null) this.#finish?.(null)
+      else this.#goodbye()
+    } else if (this.connection !== null && this.#session !== null && !isDeepStrictEqual(before, after)) {
+      void this.#resubscribe(this.#session, before, after)
+    }
+  }
+
+  /** Publishes something of the bridge itself, with QoS 0. */
+  tell(packet: Buffer): void {
+    const { connection } = this
+    if (connection === null) return
+    connection.output.append(packet, 0, packet.length, true)
+    connection.markDirty()
+  }
+
+  fail(problem: string): void {
+    this.connection?.close(new Error(problem))
+  }
+
+  onConnack(returnCode: number, sessionPresent: boolean): void {
+    const connection = this.#opened
+    if (connection === null) return
+    if (returnCode !== 0) {
+      connection.close(new ConnectRefused(returnCode))
+      return
+    }
+    this.#phase = 'subscribe'
+    this.#timer?.refresh()
+    this.#sessionPresent = sessionPresent
+    this.#privacy.accepted()
+    this.connection = connection
+    this.#connects++
+    this.#connectedAt = performance.now()
+    this.source?.sourceUp(sessionPresent)
+    this.target?.targetUp(connection, sessionPresent)
+  }
+
+  onPublish(chunk: Buffer, start: number, body: number, end: number): void {
+    const { connection, source } = this
+    if (connection === null || source === null) return
+    const problem = source.publish(connection, chunk, start, body, end)
+    if (problem !== null) connection.onMalformed(problem)
+  }
+
+  onOversize(chunk: Buffer, start: number, body: number, end: number, length: number): void {
+    this.source?.oversize(chunk, start, body, end, length)
+  }
+
+  onReadEnd(): void {
+    this.source?.readEnd()
+  }
+
+  onAcknowledgement(type: number, packetId: number): void {
+    if (type === PUBREL) this.source?.released(packetId)
+    else this.target?.acknowledged(type, packetId)
+  }
+
+  onWritable(): void {
+    this.target?.writable()
+  }
+
+  onEnd(error: Error | null): void {
+    this.#finish?.(error)
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const pause = this.#privacy.isNextAtOnce ? 0 : this.#backoff.now.next()
+      if (pause > 0) {
+        this.#show('waiting')
+        await this.#pause(pause)
+        if (signal.aborted) break
+      }
+      this.#show('connecting')
+      await this.#attempt(signal)
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    this.#hurry = new AbortController()
+    try {
+      await sleep(ms, undefined, { signal: this.#hurry.signal })
+    } catch {
+      // Somebody is in a hurry.
+    }
+  }
+
+  /** Connects, and resolves when that connection is over. */
+  async #attempt(signal: AbortSignal): Promise<void> {
+    const { config, clientId } = this.#settings
+    this.#phase = 'connect'
+    this.#isAskedToEnd = false
+    const giveUp = new AbortController()
+    const ended = new Promise<Error | null>(resolve => {
+      this.#finish = resolve
+    })
+    void ended.then(() => giveUp.abort())
+    const began = performance.now()
+    let failure: unknown = null
+    try {
+      const credentials = await readCredentials(config, this.#parts.baseDir)
+      const stream = await openTransport(config, { baseDir: this.#parts.baseDir, signal: giveUp.signal })
+      if (signal.aborted || giveUp.signal.aborted) {
+        stream.destroy()
+        return
+      }
+      this.#phase = 'connack'
+      const { maxBytes } = this.#settings
+      const isPrivate = this.#privacy.begin(config.tryPrivate)
+      this.#opened = new Connection(stream, this.#parts.wires, this, { maxBytes, isPrivate })
+      this.#timer = setTimeout(() => this.#opened?.close(new ConnackTimeout()), config.timeoutMs)
+      try {
+        this.#open(this.#opened, credentials)
+        const error = await ended
+        failure = error ?? new PeerClosed(performance.now() - began)
+        if (error !== null && this.connection !== null && isPeerClosing(error))
+          failure = new PeerClosed(performance.now() - this.#connectedAt, { cause: error })
+      } finally {
+        clearTimeout(this.#timer)
+      }
+    } catch (error) {
+      failure = error
+    }
+    this.#finish = null
+    this.#close(failure, clientId)
+  }
+
+  #open(connection: Connection, credentials: { username: string; password: string }): void {
+    const { config, clientId, will } = this.#settings
+    const session = new MqttSession(connection, {
+      ...credentials,
+      clientId,
+      clean: config.cleanSession,
+      keepaliveMs: config.keepaliveMs,
+      will: will !== null && (this.#privacy.isAsked || !will.topic.startsWith('$')) ? will : null,
+      isFree: packetId => this.target?.isFree(packetId) ?? true,
+      onFailure: error => connection.close(error),
+    })
+    this.#session = session
+    session.onAccepted(() => {
+      void this.#subscribe(session, connection).finally(() => clearTimeout(this.#timer))
+    })
+  }
+
+  async #subscribe(session: MqttSession, connection: Connection): Promise<void> {
+    const { filters, config, clientId } = this.#settings
+    try {
+      const refused = await session.subscribe(filters)
+      if (this.connection !== connection) return
+      this.#judge(refused, config)
+    } catch (error) {
+      connection.close(error as Error) // the connection broke, or the answer makes no sense
+      return
+    }
+    if (connection.isClosed) return
+    this.#phase = 'connected'
+    this.#show('connected')
+    const { rule, log } = this.#parts
+    this.#lastLogged = { text: '', at: 0 }
+    log.info(
+      {
+        rule,
+        side: this.side,
+        address: config.address,
+        clientId,
+        sessionPresent: this.#sessionPresent,
+        private: this.#privacy.isGranted,
+      },
+      'link.connected',
+    )
+  }
+
+  async #resubscribe(session: MqttSession, before: readonly Filter[], after: readonly Filter[]): Promise<void> {
+    const { connection } = this
+    try {
+      const gone = before.filter(({ topic }) => !after.some(other => other.topic === topic))
+      await session.unsubscribe(gone.map(({ topic }) => topic))
+      const news = after.filter(filter => !before.some(other => isDeepStrictEqual(other, filter)))
+      const refused = await session.subscribe(news)
+      if (this.connection === connection) this.#judge(refused, this.#settings.config)
+    } catch (error) {
+      if (this.connection === connection) connection?.close(error as Error)
+    }
+  }
+
+  /** Some filters may have been refused: says so, and gives the connection up when that is asked for. */
+  #judge(refused: readonly string[], config: ClientConfig): void {
+    this.#refused = refused
+    if (refused.length === 0) return
+    const error = new SubscribeRefused(refused)
+    if (config.validateSubs) {
+      this.connection?.close(error)
+      return
+    }
+    const failure = this.#explain(error)
+    this.#remember(failure)
+    this.#log(failure, 'link.subscribe_refused')
+    this.#parts.onChange()
+  }
+
+  /** DISCONNECT, and the end of the connection, soon. */
+  #goodbye(): void {
+    const { connection } = this
+    this.#isAskedToEnd = true
+    if (connection === null) return
+    this.#session?.end()
+    setTimeout(() => connection.close(), GOODBYE_MS).unref()
+  }
+
+  #close(failure: unknown, clientId: string): void {
+    const wasUp = this.connection !== null
+    this.#session?.abandon()
+    this.#session = null
+    const opened = this.#opened
+    this.#opened = null
+    opened?.close()
+    this.connection = null
+    if (wasUp) {
+      const isByPeer = failure instanceof PeerClosed
+      if (performance.now() - this.#connectedAt >= STABLE_MS) this.#backoff.now.reset()
+      this.target?.targetDown(isByPeer)
+    }
+    if (this.#isAskedToEnd || this.#stopping?.signal.aborted === true) return
+    if (this.#privacy.ended(this.#phase, failure)) return
+    const explained = this.#explain(failure, clientId)
+    this.#remember(explained)
+    this.#log(explained, wasUp ? 'link.disconnected' : 'link.failed')
+  }
+
+  #explain(failure: unknown, clientId = this.#settings.clientId): GatewayError {
+    const { rule, side } = this.#parts
+    return explainFailure(failure, { rule, side, config: this.#settings.config, clientId, phase: this.#phase })
+  }
+
+  #remember(failure: GatewayError): void {
+    this.#lastFailure = failure
+    this.#lastFailureAt = Date.now()
+  }
+
+  /** A failure that goes on and on is logged once, and then from time to time. */
+  #log(failure: GatewayError, event: string): void {
+    const { rule, log } = this.#parts
+    const now = Date.now()
+    const { text, at } = this.#lastLogged
+    if (text === failure.message && now - at < REMIND_MS) return
+    this.#lastLogged = { text: failure.message, at: now }
+    log.warn({ rule, side: this.side, code: failure.code, error: failure.message }, event)
+  }
+
+  #show(phase: LinkPhase): void {
+    if (this.#shown === phase) return
+    this.#shown = phase
+    this.#since = Date.now()
+    this.#parts.onChange()
+  }
+}
+
+function backoffOf({ config }: LinkSettings): Backoff {
+  return new Backoff({ minMs: FIRST_PAUSE_MS, maxMs: config.intervalMs })
+}
+
+/** What a socket says when the other end has gone, in one way or another. */
+function isPeerClosing(error: Error): boolean {
+  return 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
+}
