@@ -42,6 +42,8 @@ export class Client extends Connection {
   clean = true
   /** Protocol level: 3 for MQTT 3.1, 4 for 3.1.1; null before CONNECT. */
   version: number | null = null
+  /** It said in CONNECT that it is a bridge. */
+  isBridge = false
   /** Between CONNECT and its end. */
   connecting = false
   /** Counted among the connected clients. */
@@ -60,6 +62,7 @@ export class Client extends Connection {
   /** Username of CONNECT. */
   username: string | undefined = undefined
   session: Session | null = null
+  spared: Session | null = null
   route: Route | null = null
   will: PublishPacket | null = null
   held: Hold | null = null
@@ -153,6 +156,7 @@ export class Client extends Connection {
     this.output.control(Buffer.from([0x20, 2, present ? 1 : 0, 0])) // [MQTT-3.2.0-1]
     this.markDirty()
     this.voice = voiceOf(this.id as string, this.username, this.principal)
+    if (this.isBridge) this.spared = session
     this.connected = true
     this.connectedAt = Date.now()
     this.state.tick()

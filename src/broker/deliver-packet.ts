@@ -36,7 +36,7 @@ export async function deliverPacket(
   // A copy is taken on with the original.
   if (hops === 0 && !hub.dispatch.takes(route, 2 + route.bytes.length + payload.length, qos, mustRetain, voice))
     throw notStored(store?.blocked ?? 'a queue is full')
-  const seq = hub.isPlugged ? 0 : hub.dispatch.deliver(route, messageOf(packet, false))
+  const seq = hub.isPlugged ? 0 : hub.dispatch.deliver(route, messageOf(packet, false), retain, client?.spared ?? null)
   if (seq === REFUSED) throw notStored(store?.blocked ?? 'a queue is full')
   if (mustRetain) hub.retained.store(packet.topic, payload, qos)
   const log = receiptId > 0 && client !== null ? client.log : null

@@ -1,6 +1,7 @@
 import type { Message } from './message.ts'
 import type { Route, RouteCache } from './route.ts'
 import type { Run } from './run.ts'
+import type { Session } from './session.ts'
 import type { HubState } from './state.ts'
 import { REFUSED } from './store/index.ts'
 
@@ -18,6 +19,25 @@ export class Delivery {
   fresh(route: Route): Route {
     if (route.epoch !== this.#state.epoch) this.#routes.refresh(route, this.#state.epoch)
     return route
+  }
+
+  /** The route without a session that is not to get the message. */
+  without(route: Route, spared: Session): Route {
+    const whole = this.fresh(route)
+    return whole.sessions.includes(spared) ? this.#routes.part(whole, spared, 'all') : whole
+  }
+
+  /**
+   * As message(), of one that was published with RETAIN: bridges get it so, others without [MQTT-3.3.1-9]. `spared`: a
+   * session that is not to get it.
+   */
+  retained(route: Route, message: Message, spared: Session | null): number {
+    const whole = this.fresh(route)
+    if (whole.bridges === 0) return this.message(whole, message)
+    const seq = this.message(this.#routes.part(whole, spared, 'others'), message)
+    if (seq === REFUSED) return REFUSED
+    const bridges = this.message(this.#routes.part(whole, spared, 'bridges'), message.retained())
+    return bridges === REFUSED ? REFUSED : Math.max(seq, bridges)
   }
 
   /** Delivers one message. Its number in the log; 0 when it is not stored; REFUSED, and then nobody gets it. */

@@ -1,6 +1,7 @@
 import type { Principal } from '../auth/index.ts'
 import type { Output } from '../wire/index.ts'
 import { PUBACK_BYTE, PUBREC_BYTE } from '../wire/index.ts'
+import { isBridgeState } from './bridge-state.ts'
 import { Delivery } from './delivery.ts'
 import { type Budget, type ForwardedCopy, Forwarding } from './forwarding.ts'
 import type { Voice } from './forwards.ts'
@@ -8,6 +9,7 @@ import { Message } from './message.ts'
 import type { RetainedStore } from './retained.ts'
 import { isTopic, type Route, type RouteCache } from './route.ts'
 import { Run } from './run.ts'
+import type { Session } from './session.ts'
 import type { HubState } from './state.ts'
 import { type Acknowledging, type Hold, REFUSED, type SessionLog, type Store } from './store/index.ts'
 
@@ -22,6 +24,8 @@ export interface Publisher {
   /** The route of its last message: most publishers say the same topic again. */
   route: Route | null
   readonly closed: boolean
+  /** The session that gets nothing of what it publishes: a bridge's own; null: there is none. */
+  readonly spared: Session | null
   /** What is stored of its session; null: nothing. */
   readonly log: SessionLog | null
   /** Acknowledgements that wait until what they promise is stored. */
@@ -81,6 +85,8 @@ export class Dispatch {
       if (route === null) return 'publish topic is no well-formed UTF-8 [MQTT-1.5.3-1]'
       publisher.route = route
     }
+    if (route.problem !== null && isBridgeState(route.topic) && publisher.spared !== null && qos < 2)
+      return this.#tellState(publisher, route, chunk, start, body, payloadAt, end)
     if (route.problem !== null) return `publish topic (${route.topic}) invalid: it ${route.problem}`
     if (!route.allows(publisher.principal)) return `publish topic (${route.topic}) not permitted`
 
@@ -122,8 +128,9 @@ export class Dispatch {
   }
 
   /** Delivers one message to the subscribers of its topic, without rules. Its number in the log, 0, or REFUSED. */
-  deliver(route: Route, message: Message): number {
-    return this.#delivery.message(route, message)
+  deliver(route: Route, message: Message, retain: boolean, spared: Session | null): number {
+    if (retain) return this.#delivery.retained(route, message, spared)
+    return this.#delivery.message(spared === null ? route : this.#delivery.without(route, spared), message)
   }
 
   /** What the rules make of one message, for who publishes the copies by himself. */
@@ -168,7 +175,9 @@ export class Dispatch {
       }
     }
     const before = counters.messagesSent
-    let isStored = this.#delivery.run(route, run) > 0
+    const { spared } = publisher
+    const heard = spared === null ? route : this.#delivery.without(route, spared)
+    let isStored = this.#delivery.run(heard, run) > 0
     if (route.rules.length > 0 && this.#forwarding.run(route, run, false, voice)) isStored = true
     if (latency !== null) latency.delivered(now, counters.messagesSent - before)
     if (run.qos > 0) this.#acknowledge(run, isStored)
@@ -197,6 +206,34 @@ export class Dispatch {
       at += 4
     }
     publisher.markDirty()
+  }
+
+  /** A bridge tells of itself. Where it may not, that is no reason to end its connection. */
+  #tellState(
+    publisher: Publisher,
+    route: Route,
+    chunk: Buffer,
+    start: number,
+    body: number,
+    payloadAt: number,
+    end: number,
+  ): Refusal | null {
+    this.flush()
+    const first = chunk[start] as number
+    const message = new Message(chunk, body, payloadAt, end, 0, false)
+    message.own()
+    if (route.allows(publisher.principal)) {
+      if ((first & 1) !== 0) this.#retained.store(route.topic, message.payload, 0)
+      this.#delivery.message(route, message)
+    }
+    if ((first & 6) !== 0)
+      acknowledge(
+        publisher,
+        PUBACK_BYTE,
+        ((chunk[payloadAt - 2] as number) << 8) | (chunk[payloadAt - 1] as number),
+        null,
+      )
+    return null
   }
 
   /** A message that can't be part of a run: QoS 2, retained, or sent again. */
@@ -232,7 +269,8 @@ export class Dispatch {
       const message = new Message(chunk, body, payloadAt, end, qos, false)
       if (this.#state.isShared) message.own()
       const before = counters.messagesSent
-      const seq = this.takes(route, message.size, qos, retain, publisher.voice) ? this.deliver(route, message) : REFUSED
+      const isTaken = this.takes(route, message.size, qos, retain, publisher.voice)
+      const seq = isTaken ? this.deliver(route, message, retain, publisher.spared) : REFUSED
       if (seq === REFUSED) {
         if (qos === 2) publisher.forget(packetId)
         publisher.unstored(1)

@@ -134,7 +134,7 @@ export class Hub extends Aedes {
     if (this.isPlugged) {
       this.emitter.on('#', (packet, done) => {
         hearOtherHubs(this, packet)
-        this.dispatch.deliver(this.routes.of(packet.topic), messageOf(packet, false))
+        this.dispatch.deliver(this.routes.of(packet.topic), messageOf(packet, false), false, null)
         done()
       })
     }

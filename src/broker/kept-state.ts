@@ -21,6 +21,8 @@ export abstract class KeptState {
   receiver: Receiver | null = null
   /** Who had the session last; what waited for one principal is not another's. */
   principal: Principal | null = null
+  /** Its client is a bridge: it gets RETAIN as it was published, and nothing that it has published itself. */
+  isBridge = false
   /** When the client of a kept session went away, milliseconds since 1970; 0: it is connected. */
   leftAt = 0
   /** It is over: nothing waits for it any more. */

@@ -20,7 +20,7 @@ export class Message {
   end: number
   /** The QoS it was published with. */
   readonly qos: number
-  /** The RETAIN flag it is delivered with: 1 only for a stored message sent because of a SUBSCRIBE [MQTT-3.3.1-8]. */
+  /** The RETAIN flag it is delivered with: 1 only for a stored message sent because of a SUBSCRIBE [MQTT-3.3.1-8], and to bridges. */
   readonly retain: boolean
   /** Its number in the log; 0: it is not stored. */
   seq = 0
@@ -85,6 +85,14 @@ export class Message {
     topic.copy(bytes, 2)
     payload.copy(bytes, 2 + topic.length)
     const message = new Message(bytes, 0, 2 + topic.length, bytes.length, qos, false, OWN)
+    message.clientId = clientId
+    return message
+  }
+
+  /** The same message with the RETAIN flag, for who gets that as it was published. */
+  retained(): Message {
+    const { bytes, topicAt, payloadAt, end, qos, clientId } = this
+    const message = new Message(bytes, topicAt, payloadAt, end, qos, true, this.#memory)
     message.clientId = clientId
     return message
   }

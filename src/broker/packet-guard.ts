@@ -5,6 +5,8 @@ import { CONNECT, PUBACK, PUBCOMP, PUBREC, PUBREL, SUBSCRIBE, UNSUBSCRIBE } from
 export type GuardVerdict = 'ok' | 'bad-protocol-level' | { readonly problem: string }
 
 const OK = 'ok' as const
+/** Set in the protocol level by bridges, in the manner of mosquitto. */
+const BRIDGE_BIT = 0x80
 
 /**
  * Checks what the decoder behind it takes on trust: strings, reserved bits, lengths. `body` is where the variable
@@ -29,7 +31,7 @@ export function guardPacket(bytes: Buffer, start: number, body: number, end: num
 function guardConnect(walk: Walk): GuardVerdict {
   const name = walk.string()
   if (name !== null && name !== 'MQTT' && name !== 'MQIsdp') return { problem: 'protocol name unknown [MQTT-3.1.2-1]' }
-  const level = walk.byte()
+  const level = walk.byte() & ~BRIDGE_BIT
   if (walk.problem !== '') return walk.verdict()
   if (level !== 3 && level !== 4) return 'bad-protocol-level'
   const flags = walk.byte()

@@ -26,6 +26,12 @@ export class Route {
   qos: number[] = []
   /** How many of them are stored. */
   kept = 0
+  /** How many of them are bridges'. */
+  bridges = 0
+  /** What some of the receivers make a route of; null: nobody has asked in this epoch. */
+  parts: RoutePart[] | null = null
+  /** Which sessions are receivers, of those whose filters match; null: all. */
+  takes: ((session: Session) => boolean) | null = null
   /** Rules whose sources match. */
   rules: readonly Rule[] = NO_RULES
   /** Messages that clients have published here since the hub knows the topic. */
@@ -70,7 +76,9 @@ export class Route {
     const sessions: Session[] = []
     const granted: number[] = []
     const locals: LocalSubscriber[] = []
+    const { takes } = this
     tree.match(this.topic, (subscriber, qos) => {
+      if (takes !== null && !takes(subscriber)) return
       if (subscriber.mark !== mark) {
         subscriber.mark = mark
         subscriber.markAt = sessions.length
@@ -82,6 +90,8 @@ export class Route {
       }
     })
     this.kept = sessions.reduce((kept, { log }) => (log === null ? kept : kept + 1), 0)
+    this.bridges = sessions.reduce((bridges, { isBridge }) => (isBridge ? bridges + 1 : bridges), 0)
+    this.parts = null
     if (functions.size > 0) functions.match(this.topic, subscriber => locals.push(subscriber), true)
     this.sessions = sessions
     this.qos = granted
@@ -92,6 +102,18 @@ export class Route {
   }
 }
 
+/** Which receivers of a route a part of it has. */
+export type Audience = 'all' | 'bridges' | 'others'
+
+/** A route with some of the receivers of another. */
+interface RoutePart {
+  readonly spared: Session | null
+  readonly audience: Audience
+  readonly route: Route
+}
+
+/** A route that so many bridges publish to is asked anew for each of them. */
+const MOST_PARTS = 64
 const SLOTS = 8192
 const GENERATION = 8192
 /** Thousands of topics with a thousand receivers each are made anew rather than kept. */
@@ -158,6 +180,17 @@ export class RouteCache {
     route.collect(this.#tree, this.#functions, matching, epoch, ++this.#mark)
     this.#receivers += route.sessions.length
     if (this.#receivers > MOST_RECEIVERS) this.clear()
+  }
+
+  /** The route with those receivers only that are meant, and without one of them; the route is up to date. */
+  part(route: Route, spared: Session | null, audience: Audience): Route {
+    const known = route.parts?.find(part => part.spared === spared && part.audience === audience)
+    if (known !== undefined) return this.#fresh(known.route)
+    const part = new Route(route.topic, route.bytes, route.hash, route.problem)
+    part.takes = session => session !== spared && (audience === 'all' || session.isBridge === (audience === 'bridges'))
+    if (route.parts === null || route.parts.length >= MOST_PARTS) route.parts = []
+    route.parts.push({ spared, audience, route: part })
+    return this.#fresh(part)
   }
 
   /** What the rules make of a message; the route is up to date. */

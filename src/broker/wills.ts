@@ -1,5 +1,6 @@
 import type { Client as AedesClient, PublishPacket } from 'aedes'
 import { numbered } from './aedes-packets.ts'
+import { isBridgeState } from './bridge-state.ts'
 import type { Client } from './client.ts'
 import { voiceOf } from './forwards.ts'
 import { ask } from './hooks.ts'
@@ -26,7 +27,10 @@ export async function publishWill(hub: Hub, client: Client): Promise<void> {
   const id = client.id as string
   try {
     // Not for a CONNECT that was never answered.
-    if (will !== null && client.isRegistered && !client.disconnected) {
+    if (will !== null && client.isRegistered && !client.disconnected && isBridgeState(will.topic)) {
+      hub.tell(will.topic, () => String(will.payload), will.retain === true)
+      forgetWill(hub, id)
+    } else if (will !== null && client.isRegistered && !client.disconnected) {
       await ask(done => hub.authorizePublish(client.face, will, done))
       await hub.forwardPublish(numbered(will, hub), client, { willOf: id })
     } else forgetWill(hub, id)

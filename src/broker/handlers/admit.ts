@@ -17,6 +17,10 @@ export async function admit(client: Client): Promise<void> {
   if (present) await recheckSubscriptions(client, session)
   if (client.closed || hub.closed) return
   session.principal = client.principal
+  if (session.isBridge !== client.isBridge) {
+    session.isBridge = client.isBridge
+    hub.state.epoch++ // routes know which of their receivers are bridges
+  }
   if (session.log !== null) {
     session.log.principal = client.principal.name
     hub.state.store?.saveSession(session.log)

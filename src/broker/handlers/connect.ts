@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { ConnectPacket, PublishPacket } from 'aedes'
 import { topicNameProblem } from '../../common/index.ts'
 import { payloadOf } from '../aedes-packets.ts'
+import { isBridgeState } from '../bridge-state.ts'
 import type { Client } from '../client.ts'
 import { ask } from '../hooks.ts'
 import { ConnectRefused, ProtocolError } from '../protocol-error.ts'
@@ -30,6 +31,7 @@ export async function handleConnect(client: Client, packet: ConnectPacket): Prom
   client.clean = packet.clean ?? true
   client.version = packet.protocolVersion ?? 4
   client.username = packet.username
+  client.isBridge = (packet as { bridgeMode?: boolean }).bridgeMode === true
 
   const refused = await authenticate(client, packet)
   if (client.closed || hub.closed) return
@@ -99,7 +101,9 @@ async function takeWill(client: Client, will: NonNullable<ConnectPacket['will']>
   const { topic: limits, dollarTopics } = client.hub.state.settings
   let problem = topicNameProblem(will.topic, limits)
   if (problem === null && !dollarTopics && will.topic.startsWith('$')) problem = 'starts with $'
-  if (problem !== null) {
+  const isState = client.isBridge && isBridgeState(will.topic)
+  if (isState && !client.principal.mayPublish(will.topic)) return null // see Dispatch
+  if (problem !== null && !isState) {
     client.fail(new ProtocolError(`will topic (${will.topic}) invalid: it ${problem}`))
     return null
   }

@@ -3,6 +3,7 @@ import type { PublishPacket } from 'aedes'
 import { topicNameProblem } from '../../common/index.ts'
 import { PUBACK_BYTE, PUBREC_BYTE } from '../../wire/index.ts'
 import { numbered } from '../aedes-packets.ts'
+import { isBridgeState } from '../bridge-state.ts'
 import type { Client } from '../client.ts'
 import { acknowledge } from '../dispatch.ts'
 import { ask } from '../hooks.ts'
@@ -31,6 +32,11 @@ async function publish(client: Client, packet: PublishPacket): Promise<void> {
   const hub = client.hub
   const { topic: limits, dollarTopics } = hub.state.settings
   let problem = topicNameProblem(packet.topic, limits)
+  if (problem === null && client.isBridge && isBridgeState(packet.topic) && packet.qos !== 2) {
+    if (client.principal.mayPublish(packet.topic)) hub.tell(packet.topic, () => String(packet.payload), packet.retain)
+    if (packet.qos === 1) acknowledge(client, PUBACK_BYTE, packet.messageId as number, null)
+    return
+  }
   if (problem === null && !dollarTopics && packet.topic.startsWith('$')) problem = 'starts with $'
   if (problem !== null) throw new ProtocolError(`publish topic (${packet.topic}) invalid: it ${problem}`)
   if (!client.principal.mayPublish(packet.topic))
