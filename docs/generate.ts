@@ -5,11 +5,21 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type JsonSchema, toJsonSchema } from '@valibot/to-json-schema'
 import * as v from 'valibot'
+import { bridgeSchema } from '../src/config/schema/bridge.ts'
 import type { FieldMetadata } from '../src/config/schema/fields.ts'
 import { hubSchema } from '../src/config/schema/hub.ts'
 import { shapeOf } from '../src/config/schema/shape.ts'
 
-const INTRODUCTION = `# Configuration of the hub
+/** What all files have in common. */
+const VALUES = `- **Durations** are written \`500ms\`, \`20s\`, \`1h30m\` or \`1.5h\`. A bare number counts nanoseconds, as in OpenEdge.
+- **Sizes** are written \`512\`, \`32k\`, \`1.5m\` or \`4GiB\`. Multiples are binary: \`1k\` is 1024 bytes.`
+const TEXTS = `- **Text** needs no quotes, also when it looks like a number: \`password: 0123\` is the four digits.
+- **Variables** of the environment are put in for \`\${NAME}\`, \`\${NAME:-default}\` and \`{{.NAME}}\`, in values but not in keys.
+  What is put in is never read as YAML. A variable that is not set and has no default is an error. \`$\${\` is a literal \`\${\`.`
+const UNKNOWN =
+  '- A key that is not known is a warning, and under `openedge check` an error. A key that occurs twice is an error.'
+
+const HUB = `# Configuration of the hub
 
 \`openedge hub -c service.yml\` reads this file. All keys are optional, and an empty file means all defaults: a hub that
 listens nowhere. \`openedge check service.yml\` says what is wrong with a file without starting anything.
@@ -17,33 +27,60 @@ listens nowhere. \`openedge check service.yml\` says what is wrong with a file w
 This page and [hub.schema.json](hub.schema.json), which editors can check a file with, are made of the program by
 \`docs/generate.ts\`.
 
-- **Durations** are written \`500ms\`, \`20s\`, \`1h30m\` or \`1.5h\`. A bare number counts nanoseconds, as in OpenEdge.
-- **Sizes** are written \`512\`, \`32k\`, \`1.5m\` or \`4GiB\`. Multiples are binary: \`1k\` is 1024 bytes.
+${VALUES}
 - **Zero**, empty text and no value at all mean the default. In \`queue\`, \`session\`, \`storage\` and \`limits\` zero
   has the meaning that stands there, or is refused; an empty \`storage.dir\` keeps nothing on disk.
-- **Text** needs no quotes, also when it looks like a number: \`password: 0123\` is the four digits.
-- **Variables** of the environment are put in for \`\${NAME}\`, \`\${NAME:-default}\` and \`{{.NAME}}\`, in values but not in keys.
-  What is put in is never read as YAML. A variable that is not set and has no default is an error. \`$\${\` is a literal \`\${\`.
+${TEXTS}
 - **Paths** start from the working directory of the hub.
-- A key that is not known is a warning, and under \`openedge check\` an error. A key that occurs twice is an error.
+${UNKNOWN}
 - **Reload** says whether a running hub takes a changed value over when it reloads the file (\`hot\`: SIGHUP, or
   \`openedge hub reload\`), or has to be started again (\`restart\`). A file with an error in it changes nothing.
 `
+
+const BRIDGE = `# Configuration of a bridge
+
+\`openedge bridge -c service.yml\` reads this file; that of OpenEdge's \`openedge-remote-mqtt\` is one. Each rule connects the
+hub with one of the remotes. \`openedge check service.yml\` says what is wrong with a file without starting anything.
+
+This page and [bridge.schema.json](bridge.schema.json), which editors can check a file with, are made of the program by
+\`docs/generate.ts\`.
+
+${VALUES}
+- **Zero**, empty text and no value at all mean the default. In \`limit\` and \`offline\`, and for a QoS, zero is zero.
+${TEXTS}
+- **Paths** start from the working directory of the bridge.
+${UNKNOWN}
+- **Client identifiers** are found as OpenEdge finds them. On the remote: \`rules[].remote.clientid\`, else
+  \`remotes[].clientid\`, else the name of the remote. On the hub: \`rules[].hub.clientid\`, else the one on the remote. Two
+  connections to one broker with the same one would end each other for ever, so that is an error.
+- Of several filters of one direction that take a message, the one with the highest \`qos\` decides, and among equals the first:
+  a message is forwarded once.
+- **Reload** says whether a running bridge takes a changed value over when it reloads the file (\`hot\`: SIGHUP, or
+  \`openedge bridge reload\`), or has to be started again (\`restart\`). A file with an error in it changes nothing.
+`
+
+/** The kinds of files, with the names of their pages. */
+const KINDS = {
+  hub: { schema: hubSchema, introduction: HUB, page: 'config.md' },
+  bridge: { schema: bridgeSchema, introduction: BRIDGE, page: 'bridge.md' },
+}
+type Kind = keyof typeof KINDS
 
 interface Row {
   readonly path: string
   readonly metadata: Record<string, unknown>
 }
 
-export function referencePage(): string {
-  const shape = shapeOf(hubSchema)
+export function referencePage(kind: Kind): string {
+  const { schema: file, introduction } = KINDS[kind]
+  const shape = shapeOf(file)
   if (shape.kind !== 'block') throw new TypeError('the file is a block')
   const sections = Object.entries(shape.entries).map(([key, schema]) => {
     const { description, kind } = v.getMetadata(schema) as Record<string, unknown>
     const isField = kind !== undefined
     return [`## ${key}`, '', ...(isField ? [] : [String(description), '']), ...table(rows(schema, key)), ''].join('\n')
   })
-  return `${INTRODUCTION}\n${sections.join('\n')}`
+  return `${introduction}\n${sections.join('\n')}`
 }
 
 function rows(schema: v.GenericSchema, path: string): Row[] {
@@ -65,8 +102,8 @@ function table(rows: readonly Row[]): string[] {
   return ['| Key | Type | Default | Meaning | Reload |', '| --- | --- | --- | --- | --- |', ...lines]
 }
 
-export function jsonSchema(): string {
-  const schema = toJsonSchema(hubSchema, { typeMode: 'input' })
+export function jsonSchema(kind: Kind): string {
+  const schema = toJsonSchema(KINDS[kind].schema, { typeMode: 'input' })
   return `${JSON.stringify(tidy(schema), null, 2)}\n`
 }
 
@@ -121,6 +158,8 @@ function flatten(options: Options): Options {
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const folder = join(import.meta.dirname, 'reference')
-  writeFileSync(join(folder, 'config.md'), referencePage())
-  writeFileSync(join(folder, 'hub.schema.json'), jsonSchema())
+  for (const kind of ['hub', 'bridge'] as const) {
+    writeFileSync(join(folder, KINDS[kind].page), referencePage(kind))
+    writeFileSync(join(folder, `${kind}.schema.json`), jsonSchema(kind))
+  }
 }

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ReloadAnswer } from '../../src/broker/index.ts'
+import type { ReloadAnswer } from '../../src/control/index.ts'
 import { type BrokerProcess, BrokerSite } from '../e2e/broker-site.ts'
 import type { Target } from '../e2e/load/job.ts'
 import { memoryOf } from '../e2e/load/proc.ts'

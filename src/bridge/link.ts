@@ -6,9 +6,10 @@ import { PUBREL } from '../wire/index.ts'
 import { Connection, type ConnectionSink, type Wires } from './connection.ts'
 import type { EchoMemory } from './echo-memory.ts'
 import { ConnackTimeout, ConnectRefused, explainFailure, PeerClosed, SubscribeRefused } from './failure.ts'
-import type { LinkFigures, LinkPhase, Side } from './figures.ts'
+import type { LinkFigures, Side } from './figures.ts'
 import type { Flow } from './flow.ts'
 import type { FlowEnd } from './flow-end.ts'
+import { LinkRecord } from './link-record.ts'
 import { type Filter, MqttSession, type WillMessage } from './mqtt-session.ts'
 import { Privacy } from './privacy.ts'
 import { openTransport, readCredentials } from './transport/index.ts'
@@ -16,10 +17,9 @@ import { openTransport, readCredentials } from './transport/index.ts'
 const FIRST_PAUSE_MS = 500
 /** A connection that stood so long was a good one: the next attempt is a first one again. */
 const STABLE_MS = 60_000
+const LEAST_FRAME_BYTES = 1_048_576
 /** How long DISCONNECT may take to leave. */
 const GOODBYE_MS = 1000
-/** The same failure is logged again after this. */
-const REMIND_MS = 600_000
 
 /** What a link is to be like. */
 export interface LinkSettings {
@@ -39,7 +39,7 @@ export interface LinkParts {
   readonly baseDir: string
   readonly log: Logger
   /** It came up, went down, or learned something that its figures tell. */
-  onChange(): void
+  readonly onChange: () => void
 }
 
 type Phase = 'connect' | 'connack' | 'subscribe' | 'connected'
@@ -52,7 +52,7 @@ export class Link implements FlowEnd, ConnectionSink {
   target: Flow | null = null
   /** Messages that may come back, of brokers that do not tell bridges from others; null: none was sent. */
   echoes: EchoMemory | null = null
-  connection: Connection | null = null
+  #connection: Connection | null = null
   readonly #parts: LinkParts
   readonly #backoff: { now: Backoff }
   readonly #privacy = new Privacy()
@@ -71,14 +71,7 @@ export class Link implements FlowEnd, ConnectionSink {
   #running: Promise<void> = Promise.resolve()
   /** Ends a pause between two attempts. */
   #hurry = new AbortController()
-  // For people.
-  #shown: LinkPhase = 'stopped'
-  #since = Date.now()
-  #connects = 0
-  #lastFailure: GatewayError | null = null
-  #lastFailureAt = 0
-  #lastLogged = { text: '', at: 0 }
-  #refused: readonly string[] = []
+  readonly #record: LinkRecord
   #connectedAt = 0
 
   constructor(settings: LinkSettings, parts: LinkParts) {
@@ -86,10 +79,16 @@ export class Link implements FlowEnd, ConnectionSink {
     this.#parts = parts
     this.side = parts.side
     this.#backoff = { now: backoffOf(settings) }
+    this.#record = new LinkRecord(parts.side, parts.log, parts.onChange)
   }
 
   get settings(): LinkSettings {
     return this.#settings
+  }
+
+  get connection(): Connection | null {
+    const connection = this.#connection
+    return connection === null || connection.isClosed ? null : connection
   }
 
   /** The broker sends nothing back that came from here. */
@@ -98,24 +97,12 @@ export class Link implements FlowEnd, ConnectionSink {
   }
 
   get isConnected(): boolean {
-    return this.#shown === 'connected'
+    return this.#record.phase === 'connected'
   }
 
   figures(): LinkFigures {
     const { config, clientId } = this.#settings
-    return {
-      side: this.side,
-      address: config.address,
-      clientId,
-      phase: this.#shown,
-      since: this.#since,
-      connects: this.#connects,
-      lastError: this.#lastFailure?.message ?? '',
-      lastErrorCode: this.#lastFailure?.code ?? '',
-      lastErrorAt: this.#lastFailureAt,
-      refused: this.#refused,
-      isPrivate: this.isPrivate,
-    }
+    return { ...this.#record.figures(), address: config.address, clientId, isPrivate: this.isPrivate }
   }
 
   start(): void {
@@ -132,7 +119,7 @@ export class Link implements FlowEnd, ConnectionSink {
     else this.#goodbye()
     await this.#running
     this.#stopping = null
-    this.#show('stopped')
+    this.#record.show('stopped')
   }
 
   /** Puts other settings in force. The connection stays when only the filters are others. */
@@ -143,7 +130,7 @@ export class Link implements FlowEnd, ConnectionSink {
     if (!isDeepStrictEqual(rest, restAfter)) {
       this.#privacy.forget()
       this.#backoff.now = backoffOf(next)
-      this.#lastLogged = { text: '', at: 0 }
+      this.#record.forgetFailures()
       this.#hurry.abort()
       this.#isAskedToEnd = true
       if (this.connection === null) this.#finish?.(null)
@@ -176,8 +163,8 @@ export class Link implements FlowEnd, ConnectionSink {
     this.#timer?.refresh()
     this.#sessionPresent = sessionPresent
     this.#privacy.accepted()
-    this.connection = connection
-    this.#connects++
+    this.#connection = connection
+    this.#record.connects++
     this.#connectedAt = performance.now()
     this.source?.sourceUp(sessionPresent)
     this.target?.targetUp(connection, sessionPresent)
@@ -215,11 +202,11 @@ export class Link implements FlowEnd, ConnectionSink {
     while (!signal.aborted) {
       const pause = this.#privacy.isNextAtOnce ? 0 : this.#backoff.now.next()
       if (pause > 0) {
-        this.#show('waiting')
+        this.#record.show('waiting')
         await this.#pause(pause)
         if (signal.aborted) break
       }
-      this.#show('connecting')
+      this.#record.show('connecting')
       await this.#attempt(signal)
     }
   }
@@ -247,7 +234,12 @@ export class Link implements FlowEnd, ConnectionSink {
     let failure: unknown = null
     try {
       const credentials = await readCredentials(config, this.#parts.baseDir)
-      const stream = await openTransport(config, { baseDir: this.#parts.baseDir, signal: giveUp.signal })
+      const stream = await openTransport(config, {
+        baseDir: this.#parts.baseDir,
+        signal: giveUp.signal,
+        // Some brokers put all that waits into one frame.
+        maxFrameBytes: Math.max(4 * this.#settings.maxBytes, LEAST_FRAME_BYTES),
+      })
       if (signal.aborted || giveUp.signal.aborted) {
         stream.destroy()
         return
@@ -261,7 +253,7 @@ export class Link implements FlowEnd, ConnectionSink {
         this.#open(this.#opened, credentials)
         const error = await ended
         failure = error ?? new PeerClosed(performance.now() - began)
-        if (error !== null && this.connection !== null && isPeerClosing(error))
+        if (error !== null && this.#connection !== null && isPeerClosing(error))
           failure = new PeerClosed(performance.now() - this.#connectedAt, { cause: error })
       } finally {
         clearTimeout(this.#timer)
@@ -302,20 +294,9 @@ export class Link implements FlowEnd, ConnectionSink {
     }
     if (connection.isClosed) return
     this.#phase = 'connected'
-    this.#show('connected')
-    const { rule, log } = this.#parts
-    this.#lastLogged = { text: '', at: 0 }
-    log.info(
-      {
-        rule,
-        side: this.side,
-        address: config.address,
-        clientId,
-        sessionPresent: this.#sessionPresent,
-        private: this.#privacy.isGranted,
-      },
-      'link.connected',
-    )
+    const { address } = config
+    const sessionPresent = this.#sessionPresent
+    this.#record.connected({ address, clientId, sessionPresent, private: this.#privacy.isGranted })
   }
 
   async #resubscribe(session: MqttSession, before: readonly Filter[], after: readonly Filter[]): Promise<void> {
@@ -333,17 +314,14 @@ export class Link implements FlowEnd, ConnectionSink {
 
   /** Some filters may have been refused: says so, and gives the connection up when that is asked for. */
   #judge(refused: readonly string[], config: ClientConfig): void {
-    this.#refused = refused
+    this.#record.refused = refused
     if (refused.length === 0) return
     const error = new SubscribeRefused(refused)
     if (config.validateSubs) {
       this.connection?.close(error)
       return
     }
-    const failure = this.#explain(error)
-    this.#remember(failure)
-    this.#log(failure, 'link.subscribe_refused')
-    this.#parts.onChange()
+    this.#record.failed(this.#explain(error), 'link.subscribe_refused')
   }
 
   /** DISCONNECT, and the end of the connection, soon. */
@@ -356,13 +334,13 @@ export class Link implements FlowEnd, ConnectionSink {
   }
 
   #close(failure: unknown, clientId: string): void {
-    const wasUp = this.connection !== null
+    const wasUp = this.#connection !== null
     this.#session?.abandon()
     this.#session = null
     const opened = this.#opened
     this.#opened = null
     opened?.close()
-    this.connection = null
+    this.#connection = null
     if (wasUp) {
       const isByPeer = failure instanceof PeerClosed
       if (performance.now() - this.#connectedAt >= STABLE_MS) this.#backoff.now.reset()
@@ -370,36 +348,12 @@ export class Link implements FlowEnd, ConnectionSink {
     }
     if (this.#isAskedToEnd || this.#stopping?.signal.aborted === true) return
     if (this.#privacy.ended(this.#phase, failure)) return
-    const explained = this.#explain(failure, clientId)
-    this.#remember(explained)
-    this.#log(explained, wasUp ? 'link.disconnected' : 'link.failed')
+    this.#record.failed(this.#explain(failure, clientId), wasUp ? 'link.disconnected' : 'link.failed')
   }
 
   #explain(failure: unknown, clientId = this.#settings.clientId): GatewayError {
     const { rule, side } = this.#parts
     return explainFailure(failure, { rule, side, config: this.#settings.config, clientId, phase: this.#phase })
-  }
-
-  #remember(failure: GatewayError): void {
-    this.#lastFailure = failure
-    this.#lastFailureAt = Date.now()
-  }
-
-  /** A failure that goes on and on is logged once, and then from time to time. */
-  #log(failure: GatewayError, event: string): void {
-    const { rule, log } = this.#parts
-    const now = Date.now()
-    const { text, at } = this.#lastLogged
-    if (text === failure.message && now - at < REMIND_MS) return
-    this.#lastLogged = { text: failure.message, at: now }
-    log.warn({ rule, side: this.side, code: failure.code, error: failure.message }, event)
-  }
-
-  #show(phase: LinkPhase): void {
-    if (this.#shown === phase) return
-    this.#shown = phase
-    this.#since = Date.now()
-    this.#parts.onChange()
   }
 }
 

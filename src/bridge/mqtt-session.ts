@@ -28,9 +28,9 @@ export interface SessionOptions {
   readonly keepaliveMs: number
   readonly will: WillMessage | null
   /** Whether a packet identifier is free for SUBSCRIBE: it has them in common with PUBLISH [MQTT-2.3.1-2]. */
-  isFree(packetId: number): boolean
+  readonly isFree: (packetId: number) => boolean
   /** The connection has to be given up. */
-  onFailure(error: Error): void
+  readonly onFailure: (error: Error) => void
 }
 
 /** What is said on a connection besides messages: CONNECT, SUBSCRIBE, UNSUBSCRIBE, PINGREQ, DISCONNECT. By MQTT.js. */

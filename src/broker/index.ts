@@ -1,12 +1,4 @@
-export {
-  type ControlOptions,
-  type ControlPlace,
-  ControlServer,
-  controlSocketPath,
-  folderProblem,
-  type ReloadAnswer,
-  type TopAnswer,
-} from './control/index.ts'
+export { HubControl, type HubControlOptions, type TopAnswer } from './control/index.ts'
 export { Hub } from './hub.ts'
 export type { HubOptions } from './hub-options.ts'
 export {

@@ -24,6 +24,7 @@ export function generalHelp(version: string, commands: readonly { name: string; 
     `Examples:\n${columns([
       ['openedge hub', 'a hub on loopback, open to this machine, to try it'],
       ['openedge hub -c service.yml', 'a hub as configured'],
+      ['openedge bridge -c bridge.yml', 'a bridge to other brokers'],
       ['openedge check service.yml', 'what is wrong with a configuration'],
     ])}`,
     'openedge COMMAND --help tells more about one command.\nExit codes: 0 normal, 1 failed while running, 2 wrong usage or configuration.',

@@ -1,26 +1,23 @@
-import { GatewayError, nearestWord } from '../common/index.ts'
-import { type Arguments, type Command, type Shell } from './command.ts'
-import { DEFAULT_FILE, PLACE_OPTIONS } from './hub/place.ts'
+import { type Actions, act } from './actions.ts'
+import type { Command, OptionSpec } from './command.ts'
+import { DEFAULT_FILE, PLACE_OPTIONS } from './service/place.ts'
 
-interface Action {
-  /** Arguments behind the name. */
-  readonly takes: readonly string[]
-  /** Options besides -c and -w. */
-  readonly options: readonly string[]
-  /** Loaded when it is called: a running hub has no use for the code of the others. */
-  load(): Promise<(args: Arguments, shell: Shell) => Promise<number>>
+const OPTIONS: readonly OptionSpec[] = [
+  { name: 'memory', help: 'keep nothing on disk, whatever the configuration says' },
+  { name: 'interval', short: 'i', value: 'TIME', help: 'top: how often it looks, such as 500ms or 5s (default: 1s)' },
+  { name: 'once', help: 'top: print the figures of one interval and end' },
+]
+
+const ACTIONS: Actions = {
+  name: 'hub',
+  run: { takes: [], options: ['memory'], load: async () => (await import('./hub/run.ts')).runHub },
+  others: new Map([
+    ['reload', { takes: [], options: [], load: async () => (await import('./hub/reload.ts')).reloadHub }],
+    ['top', { takes: [], options: ['interval', 'once'], load: async () => (await import('./top/top.ts')).showTop }],
+    ['session', { takes: ['CLIENTID'], options: [], load: async () => (await import('./hub/session.ts')).askSession }],
+  ]),
+  options: OPTIONS,
 }
-
-const RUN: Action = { takes: [], options: ['memory'], load: async () => (await import('./hub/run.ts')).runHub }
-
-const ACTIONS: ReadonlyMap<string, Action> = new Map<string, Action>([
-  ['reload', { takes: [], options: [], load: async () => (await import('./control/reload.ts')).askReload }],
-  ['top', { takes: [], options: ['interval', 'once'], load: async () => (await import('./top/top.ts')).showTop }],
-  [
-    'session',
-    { takes: ['CLIENTID'], options: [], load: async () => (await import('./control/session.ts')).askSession },
-  ],
-])
 
 export const hubCommand: Command = {
   name: 'hub',
@@ -41,12 +38,7 @@ To the hub that runs with the same -c and -w, as the same user, or as root, on t
   top      shows what it does: rates, busiest topics, rules, slow consumers; q ends that. Without a terminal a
            line of key=value pairs each interval
   session  prints what it knows of one client and its session, as JSON`,
-  options: [
-    ...PLACE_OPTIONS,
-    { name: 'memory', help: 'keep nothing on disk, whatever the configuration says' },
-    { name: 'interval', short: 'i', value: 'TIME', help: 'top: how often it looks, such as 500ms or 5s (default: 1s)' },
-    { name: 'once', help: 'top: print the figures of one interval and end' },
-  ],
+  options: [...PLACE_OPTIONS, ...OPTIONS],
   examples: [
     ['openedge hub', 'to try it: open, on loopback only, in memory'],
     ['openedge hub -c service.yml', 'as service.yml says'],
@@ -57,29 +49,5 @@ To the hub that runs with the same -c and -w, as the same user, or as root, on t
     ['openedge hub top --once', 'what it does now, for scripts'],
     ['openedge hub session sensor1', 'one client: its subscriptions, what waits for it'],
   ],
-  async run(args, shell) {
-    const [name, ...rest] = args.positionals
-    const action = name === undefined ? RUN : ACTIONS.get(name)
-    if (action === undefined) throw new GatewayError('ERR_USAGE_ARGUMENT', unknownAction(String(name)))
-    checkArguments(`hub${name === undefined ? '' : ` ${name}`}`, action, rest)
-    for (const option of ['memory', 'interval', 'once']) {
-      if (!args.has(option) || action.options.includes(option)) continue
-      const owner = option === 'memory' ? 'openedge hub without a further word' : 'hub top'
-      throw new GatewayError('ERR_USAGE_OPTION', `--${option} is for ${owner} only`)
-    }
-    return (await action.load())(args, shell)
-  },
-}
-
-function checkArguments(command: string, { takes }: Action, given: readonly string[]): void {
-  const missing = takes[given.length]
-  if (missing !== undefined) throw new GatewayError('ERR_USAGE_ARGUMENT', `${command} needs ${missing}`)
-  const stray = given[takes.length]
-  if (stray !== undefined) throw new GatewayError('ERR_USAGE_ARGUMENT', `${command} takes no argument ${stray}`)
-}
-
-function unknownAction(name: string): string {
-  const nearest = nearestWord(name, ACTIONS.keys())
-  const hint = nearest === null ? 'a configuration is given with -c' : `did you mean ${nearest}?`
-  return `hub takes no argument ${name}; ${hint}`
+  run: (args, shell) => act(ACTIONS, args, shell),
 }

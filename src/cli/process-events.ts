@@ -2,6 +2,8 @@ import { messageOf } from '../common/index.ts'
 import { TerminalWatch } from './terminal-watch.ts'
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const
+/** The longest that a timer takes. */
+const LONG_MS = 2_147_483_647
 
 /** Something was thrown that nobody caught: the state of the program is unknown. */
 class Crash extends Error {
@@ -50,6 +52,8 @@ export class ProcessEvents {
       controller.abort()
       stop(signal)
     }
+    // Signals don't keep a process running, nor does what runs have to: it may have nothing to do before the next reload.
+    const alive = setInterval(() => {}, LONG_MS)
     const terminal = new TerminalWatch()
     const onHangup = (signal: string): void => {
       // It also tells that the terminal was closed, where the program would run on unseen. On Windows only that.
@@ -63,6 +67,7 @@ export class ProcessEvents {
     process.on('SIGHUP', onHangup)
     process.on('uncaughtException', onError)
     this.#close = () => {
+      clearInterval(alive)
       terminal.close()
       for (const signal of SIGNALS) process.off(signal, onSignal)
       process.off('SIGHUP', onHangup)

@@ -9,7 +9,7 @@ import { packageVersion } from './version.ts'
 interface Entry {
   readonly name: string
   readonly summary: string
-  /** Commands are loaded when they are called: a running hub has no use for the code of the others. */
+  /** Commands are loaded when they are called: what runs for months has no use for the code of the others. */
   load(): Promise<Command>
 }
 
@@ -18,6 +18,11 @@ const COMMANDS: readonly Entry[] = [
     name: 'hub',
     summary: 'run the broker; reload it, watch it',
     load: async () => (await import('./hub.ts')).hubCommand,
+  },
+  {
+    name: 'bridge',
+    summary: 'forward messages between a hub and remote brokers',
+    load: async () => (await import('./bridge.ts')).bridgeCommand,
   },
   { name: 'check', summary: 'check configuration files', load: async () => (await import('./check.ts')).checkCommand },
   { name: 'passwd', summary: 'hash a password', load: async () => (await import('./passwd.ts')).passwdCommand },

@@ -4,7 +4,7 @@ import { compactStore, inspectStore, repairStore, verifyStore } from '../broker/
 import { GatewayError, type Logger, nearestWord, silentLogger } from '../common/index.ts'
 import { defaultHubConfig, loadHubConfig } from '../config/index.ts'
 import { type Arguments, type Command, EXIT, type Shell } from './command.ts'
-import { DEFAULT_FILE } from './hub/place.ts'
+import { DEFAULT_FILE } from './service/place.ts'
 import { countOf, reportFinding, reportRepair, reportSessions, reportSummary, sizeOf } from './store-report.ts'
 
 type Action = (dir: string, args: Arguments, shell: Shell) => Promise<number>

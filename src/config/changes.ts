@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import * as v from 'valibot'
+import { type BridgeConfig, bridgeSchema } from './schema/bridge.ts'
 import { type HubConfig, hubSchema } from './schema/hub.ts'
 import { namesOf } from './schema/renamed.ts'
 import { type Shape, shapeOf } from './schema/shape.ts'
@@ -8,14 +9,23 @@ import { type Shape, shapeOf } from './schema/shape.ts'
 export interface Change {
   /** As in the file, such as `queue.max.bytes`. A list, and `anonymous`, is one key, whatever changed in it. */
   readonly path: string
-  /** Whether a running hub takes the new value over, or has to be started again. */
+  /** Whether a running service takes the new value over, or has to be started again. */
   readonly reload: 'hot' | 'restart'
 }
 
-/** What differs between two configurations, in the order of the reference page. */
+/** What differs between two configurations of a hub, in the order of the reference page. */
 export function changedFields(before: HubConfig, after: HubConfig): Change[] {
+  return changesBetween(hubSchema, before, after)
+}
+
+/** As `changedFields`, of a bridge. What a remote says of client identifiers is a change of the rules too that take it over. */
+export function changedBridgeFields(before: BridgeConfig, after: BridgeConfig): Change[] {
+  return changesBetween(bridgeSchema, before, after)
+}
+
+function changesBetween(schema: v.GenericSchema, before: unknown, after: unknown): Change[] {
   const changes: Change[] = []
-  compare(hubSchema, '', before, after, changes)
+  compare(schema, '', before, after, changes)
   return changes
 }
 

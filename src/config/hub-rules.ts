@@ -1,26 +1,13 @@
 import { type TopicLimits, topicFilterProblem } from '../common/index.ts'
-import { isLoopback, type ListenAddress, MAX_SOCKET_PATH, readHttpUrl, readListenUrl } from './listen-url.ts'
+import type { Circumstances, Collect, Findings } from './findings.ts'
+import { isLoopback, type ListenAddress, readListenUrl } from './listen-url.ts'
 import { isRecord, items, shorten, valid, validItems } from './loose.ts'
 import type { Finding } from './problem.ts'
 import { checkRules } from './rule-checks.ts'
 import { type PermissionConfig, type PrincipalConfig, permissionSchema, principalSchema } from './schema/access.ts'
 import { hubEntries } from './schema/hub.ts'
 import { MAX_TOPIC_BYTES, MAX_TOPIC_LEVELS } from './schema/limits.ts'
-
-/** What the rules say of a file: errors forbid it, warnings don't. */
-export interface Findings {
-  readonly errors: readonly Finding[]
-  readonly warnings: readonly Finding[]
-}
-
-/** What the rules want to know that is not in the values. */
-export interface Circumstances {
-  /** Others than the owner may read the file. */
-  readonly isPublicFile: boolean
-  isFromEnvironment(path: Finding['path']): boolean
-}
-
-type Collect = (finding: Finding) => void
+import { checkControlSocket, checkMetricsListen } from './service-checks.ts'
 
 /**
  * The rules that concern several keys, or that a schema can't say. They judge what is well formed, however wrong the rest
@@ -45,10 +32,10 @@ export function checkHubRules(value: unknown, circumstances: Circumstances): Fin
   checkCertificate(file['certificate'], addresses, wrong)
   checkUsernames(file['principals'], wrong)
   checkPermits(file, topicLimits, wrong)
-  checkRules(file, { ...topicLimits, isDollarAllowed: limits?.topicDollar === 'allow' }, wrong)
+  checkRules(file, { ...topicLimits, kind: 'hub', isDollarAllowed: limits?.topicDollar === 'allow' }, wrong)
   if (isRecord(file['storage'])) warnOfStorage(file['storage'], circumstances, warn)
-  checkMetrics(file['metrics'], addresses, wrong, warn)
-  checkControl(file['control'], addresses, wrong)
+  checkMetricsListen(valid(hubEntries.metrics, file['metrics'])?.listen ?? '', addresses, wrong, warn)
+  checkControlSocket(valid(hubEntries.control, file['control'])?.socket ?? 'auto', addresses, wrong)
   warnOfAccess({ file, addresses, principals, anonymous, circumstances }, warn)
   return { errors, warnings }
 }
@@ -88,49 +75,6 @@ function checkCertificate(value: unknown, addresses: ReadonlyMap<number, ListenA
   for (const [i, { scheme }] of addresses) {
     if (scheme !== 'tls' && scheme !== 'wss') continue
     wrong({ path: ['listen', i], message: 'needs certificate.cert and certificate.key' })
-  }
-}
-
-function checkMetrics(
-  value: unknown,
-  addresses: ReadonlyMap<number, ListenAddress>,
-  wrong: Collect,
-  warn: Collect,
-): void {
-  const url = valid(hubEntries.metrics, value)?.listen ?? ''
-  if (url === '') return
-  const path = ['metrics', 'listen']
-  const own = readHttpUrl(url)
-  if (typeof own === 'string') {
-    wrong({ path, message: own })
-    return
-  }
-  for (const [i, { scheme, host, port }] of addresses) {
-    if (scheme === 'unix' || port === 0 || port !== own.port) continue
-    const isSame = host.toLowerCase() === own.host.toLowerCase() || EVERY_HOST.has(host) || EVERY_HOST.has(own.host)
-    if (isSame) wrong({ path, message: `is the same address as listen[${i}]` })
-  }
-  if (isLoopback(own.host)) return
-  const message = 'is open to the network, and nobody is asked for a password'
-  warn({ path, message, suggestion: 'write 127.0.0.1, or let a firewall keep others away' })
-}
-
-/** Hosts that stand for every address of the machine. */
-const EVERY_HOST: ReadonlySet<string> = new Set(['', '0.0.0.0', '::'])
-
-function checkControl(value: unknown, addresses: ReadonlyMap<number, ListenAddress>, wrong: Collect): void {
-  const socket = valid(hubEntries.control, value)?.socket ?? 'auto'
-  if (socket === 'auto' || socket === 'none') return
-  const path = ['control', 'socket']
-  if (socket.endsWith('/')) wrong({ path, message: 'is a folder; name the socket in it' })
-  else if (/\p{Cc}/u.test(socket)) wrong({ path, message: 'has a control character in it' })
-  else if (Buffer.byteLength(socket) > MAX_SOCKET_PATH) {
-    wrong({ path, message: `has ${Buffer.byteLength(socket)} bytes; a unix socket takes ${MAX_SOCKET_PATH}` })
-  }
-  for (const [i, address] of addresses) {
-    if (address.scheme === 'unix' && address.path === socket) {
-      wrong({ path, message: `is the same socket as listen[${i}]` })
-    }
   }
 }
 

@@ -1,5 +1,5 @@
-import { isIP, isIPv6 } from 'node:net'
-import { GatewayError, nearestWord } from '../common/index.ts'
+import { GatewayError } from '../common/index.ts'
+import { AUTHORITY, readHost, TRANSPORTS, URL_PARTS, unknownScheme } from './url-parts.ts'
 
 /** An address to accept connections on. */
 export interface ListenAddress {
@@ -14,21 +14,11 @@ export interface ListenAddress {
   readonly url: string
 }
 
-const SCHEMES: ReadonlyMap<string, ListenAddress['scheme']> = new Map([
-  ['tcp', 'tcp'],
-  ['mqtt', 'tcp'],
-  ['ssl', 'tls'],
-  ['tls', 'tls'],
-  ['mqtts', 'tls'],
-  ['ws', 'ws'],
-  ['wss', 'wss'],
+const SCHEMES: ReadonlyMap<string, ListenAddress['scheme']> = new Map<string, ListenAddress['scheme']>([
+  ...TRANSPORTS,
   ['unix', 'unix'],
 ])
 
-const URL_PARTS = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/(.*)$/s
-const AUTHORITY = /^(\[[^\]]*\]|[^:/]*)(?::([^/]*))?(\/.*)?$/s
-const HOST_NAME =
-  /^(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$/
 /** What fits into the address of a unix socket on Linux, without the null at its end. */
 export const MAX_SOCKET_PATH = 107
 
@@ -50,7 +40,7 @@ export function readListenUrl(url: string): ListenAddress | string {
   const [, schemeText, rest] = URL_PARTS.exec(url) ?? []
   if (schemeText === undefined || rest === undefined) return `is no URL; write for instance tcp://${url}`
   const scheme = SCHEMES.get(schemeText.toLowerCase())
-  if (scheme === undefined) return unknownScheme(schemeText)
+  if (scheme === undefined) return unknownScheme(schemeText, SCHEMES)
   if (scheme === 'unix') return readUnix(url, rest)
   const isWeb = scheme === 'ws' || scheme === 'wss'
   const place = readAuthority(rest, scheme, isWeb, '1883')
@@ -98,21 +88,4 @@ function readAuthority(
   if (!(port <= 65_535)) return `has port ${portText}; a port is 0 to 65535`
   if (!hasPath && path !== '' && path !== '/') return `has the path ${path}, which means nothing to ${scheme}`
   return { host, port, path: hasPath ? path : '' }
-}
-
-function readHost(text: string): string | null {
-  if (text === '') return ''
-  if (text.startsWith('[')) {
-    const address = text.slice(1, -1)
-    return isIPv6(address) ? address : null
-  }
-  // A name of digits and dots only is an IP address that is wrong.
-  if (isIP(text) === 0 && (/^[\d.]+$/.test(text) || !HOST_NAME.test(text))) return null
-  return text
-}
-
-function unknownScheme(scheme: string): string {
-  const nearest = nearestWord(scheme, SCHEMES.keys())
-  const known = [...SCHEMES.keys()].join(', ')
-  return `has the unknown scheme ${scheme}; ${nearest === null ? `known are ${known}` : `did you mean ${nearest}?`}`
 }

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import * as v from 'valibot'
 import { type Environment, markPlaceholders, unmark } from './environment.ts'
-import type { Circumstances, Findings } from './hub-rules.ts'
+import type { Circumstances, Findings } from './findings.ts'
 import { ConfigError, formatPath, type Path, type Problem } from './problem.ts'
 import { MAX_FILE_BYTES, readSmallFile, TOO_LARGE } from './read-file.ts'
 import { readValues } from './reader.ts'
@@ -73,7 +73,14 @@ export function parseText<Schema extends v.GenericSchema>(
     ...(suggestion !== undefined && { suggestion }),
   })
   // Values of a text that is not YAML would be guesses.
-  if (yaml.syntaxErrors.length > 0) throw new ConfigError(limited(yaml.syntaxErrors.map(place), file))
+  if (yaml.syntaxErrors.length > 0) {
+    throw new ConfigError(
+      limited(
+        yaml.syntaxErrors.map(error => place(withBraceHint(error, marked.text))),
+        file,
+      ),
+    )
+  }
 
   const reading = readValues(yaml, {
     schema: kind.schema,
@@ -112,6 +119,18 @@ export function parseText<Schema extends v.GenericSchema>(
 interface Placed extends PlacedMessage {
   readonly path?: Path
   readonly suggestion?: string
+}
+
+/** A placeholder of a template in a line that is not YAML. */
+const PLACEHOLDER = /\{(?:[1-9]\d?|#|topic|clientid|username|rule)\}/
+
+/** To YAML, braces are a map where they begin a value, or stand in a list or map in braces. */
+function withBraceHint(error: PlacedMessage, text: string): Placed {
+  const start = text.lastIndexOf('\n', error.offset - 1) + 1
+  const end = text.indexOf('\n', start)
+  // A line may have megabytes.
+  const line = text.slice(start, Math.min(end === -1 ? text.length : end, start + 1000))
+  return PLACEHOLDER.test(line) ? { ...error, suggestion: 'quote a text with {...} in it' } : error
 }
 
 function pathOf(issue: v.BaseIssue<unknown>): Path {

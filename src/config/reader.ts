@@ -15,6 +15,7 @@ const MAX_SUBSTITUTED = 1024 * 1024
 const MAX_UNKNOWN = 1000
 
 const VARIABLES = 'variables are ${NAME}, ${NAME:-default} and {{.NAME}}; a literal ${ is written $${'
+const QUOTE = 'quote a text that begins with {'
 const NAMES = { block: 'a block of keys', list: 'a list' }
 
 /** A finding whose place is known. */
@@ -113,11 +114,16 @@ class Reader {
     if (isMap(node) || isSeq(node)) {
       const wanted = shape.kind === 'value' ? 'a single value' : NAMES[shape.kind]
       const message = `must be ${wanted}, got ${NAMES[isMap(node) ? 'block' : 'list']}`
-      // To YAML, a value that begins with {{ is a map.
-      const suggestion = this.#file.text.startsWith('{{', offset) ? VARIABLES : undefined
-      this.#errors.push({ path, offset, message, ...(suggestion && { suggestion }) })
+      const suggestion = shape.kind === 'value' ? this.#braceHint(offset) : null
+      this.#errors.push({ path, offset, message, ...(suggestion !== null && { suggestion }) })
     }
     return undefined
+  }
+
+  /** To YAML, a value that begins with a brace is a map. */
+  #braceHint(offset: number): string | null {
+    if (this.#file.text.startsWith('{{', offset)) return VARIABLES
+    return this.#file.text.startsWith('{', offset) ? QUOTE : null
   }
 
   #readList(items: readonly unknown[], schema: GenericSchema, path: Path): unknown[] {

@@ -1,31 +1,18 @@
-import {
-  nearestWord,
-  startsWithDollar,
-  type TopicLimits,
-  topicFilterProblem,
-  topicNameProblem,
-} from '../common/index.ts'
+import { nearestWord, topicFilterProblem } from '../common/index.ts'
+import type { Collect } from './findings.ts'
 import { isRecord, items, shorten, validItems } from './loose.ts'
 import type { Finding } from './problem.ts'
 import { type RuleConfig, ruleSchema } from './schema/rule.ts'
-import { leastOf, patternsOf, type TopicPattern, textLevel } from './topic-pattern.ts'
+import { readTarget, type TargetLimits } from './target-topic.ts'
 import { findCircles } from './topic-rules.ts'
-import { isTemplateProblem, parseTemplate, type TemplateProblem, type TopicTemplate } from './topic-template.ts'
+import type { TopicTemplate } from './topic-template.ts'
 
 /** What a file of the largest size may just hold. */
 const MAX_RULES = 10_000
 const ANONYMOUS = 'anonymous'
-const SYS = textLevel('$SYS').key
-
-type Collect = (finding: Finding) => void
-
-/** What rules may do with topics. */
-export interface RuleLimits extends TopicLimits {
-  readonly isDollarAllowed: boolean
-}
 
 /** The rules of a file, each for itself and all together. */
-export function checkRules(file: Readonly<Record<string, unknown>>, limits: RuleLimits, wrong: Collect): void {
+export function checkRules(file: Readonly<Record<string, unknown>>, limits: TargetLimits, wrong: Collect): void {
   const rules = validItems(ruleSchema, file['subscriptions'])
   if (rules.length > MAX_RULES) {
     wrong({ path: ['subscriptions'], message: `has ${rules.length} rules; ${MAX_RULES} are allowed` })
@@ -74,44 +61,6 @@ export function checkRules(file: Readonly<Record<string, unknown>>, limits: Rule
     const message = `found cycle in source and target config: ${shown}`
     wrong({ path: ['subscriptions', steps[0]?.index ?? 0], message })
   }
-}
-
-/** The template of a target, or what is wrong with it: at a character from 1, or at 0 when it is wrong as a whole. */
-function readTarget(text: string, source: string, limits: RuleLimits): TopicTemplate | TemplateProblem {
-  const template = parseTemplate(text, source)
-  if (isTemplateProblem(template)) return template
-  const [only] = template.parts
-  if (template.isPlain && only?.kind === 'text') {
-    const dollar = startsWithDollar(only.text) ? dollarProblem(patternsOf(template, source), limits) : null
-    const problem = dollar ?? topicNameProblem(only.text, limits)
-    return problem === null ? template : { problem, at: 0 }
-  }
-  const withoutPlaceholders = text.replace(PLACEHOLDER, found =>
-    found.startsWith('\\') ? found : '.'.repeat(found.length),
-  )
-  const bad = withoutPlaceholders.search(NOT_IN_TOPIC)
-  if (bad !== -1) return { problem: text[bad] === '\0' ? 'has a null character' : 'has a wildcard', at: bad + 1 }
-  const patterns = patternsOf(template, source)
-  const problem = dollarProblem(patterns, limits) ?? sizeProblem(patterns, limits)
-  return problem === null ? template : { problem, at: 0 }
-}
-
-const PLACEHOLDER = /\\[{}]|\{[^}]*\}/g
-const NOT_IN_TOPIC = /[+#\0]/
-
-function dollarProblem(patterns: readonly TopicPattern[], limits: RuleLimits): string | null {
-  if (!patterns.every(([first]) => first?.kind === 'level' && first.dollar === 'always')) return null
-  if (!limits.isDollarAllowed) return 'begins with $, which limits.topic.dollar denies'
-  const isSys = patterns.every(([first, ...below]) => first?.kind === 'level' && first.key === SYS && below.length > 0)
-  return isSys ? 'is below $SYS/, where nobody publishes but the hub itself' : null
-}
-
-function sizeProblem(patterns: readonly TopicPattern[], { maxBytes, maxLevels }: TopicLimits): string | null {
-  const least = patterns.map(leastOf)
-  const levels = Math.min(...least.map(each => each.levels))
-  if (levels > maxLevels) return `has too many levels (${levels} at least; ${maxLevels} are allowed)`
-  const bytes = Math.min(...least.map(each => each.bytes))
-  return bytes > maxBytes ? `has ${bytes} bytes at least; ${maxBytes} are allowed` : null
 }
 
 /** Principals that rules name. */

@@ -33,6 +33,8 @@ interface Unknown {
 
 type Atom = string | Unknown
 const GAP: Gap = { kind: 'gap', key: '#' }
+/** Key of a level without any character. */
+const EMPTY = '='
 
 /**
  * The topics that a template makes of messages that its source takes: all of them are like one of the patterns. What a
@@ -40,7 +42,16 @@ const GAP: Gap = { kind: 'gap', key: '#' }
  */
 export function patternsOf(template: TopicTemplate, source: string): TopicPattern[] {
   const levels = source.split('/')
-  return restsOf(template.parts, levels).map(rest => new PatternMaker(levels, rest).make(template.parts))
+  return restsOf(template.parts, levels).map(rest => notEmpty(new PatternMaker(levels, rest).make(template.parts)))
+}
+
+/** An empty level and a gap: with nothing in the gap that were the empty topic, which there is not [MQTT-4.7.3-1]. */
+function notEmpty(pattern: TopicPattern): TopicPattern {
+  const [first, second, third] = pattern
+  if (first === undefined || second === undefined || third !== undefined) return pattern
+  const between = levelOf([{ isFirst: false, isEmptyAllowed: true }])
+  if (first.kind === 'gap' && second.key === EMPTY) return [between, first, second]
+  return first.key === EMPTY && second.kind === 'gap' ? [first, between, second] : pattern
 }
 
 /** The cases to tell apart. */

@@ -19,20 +19,33 @@ export interface TemplateProblem {
   readonly at: number
 }
 
+/** Whose rules a template belongs to: those of a bridge don't know who published. */
+export type TemplateKind = 'hub' | 'bridge'
+
 const WORDS = new Map<string, TemplatePart>([
   ['#', { kind: 'rest' }],
   ['topic', { kind: 'topic' }],
   ['clientid', { kind: 'clientid' }],
   ['username', { kind: 'username' }],
 ])
+const KNOWN = {
+  hub: '{1}, {2}, ..., {#}, {topic}, {clientid} and {username} are known',
+  bridge: '{1}, {2}, ..., {#} and {topic} are known to a bridge',
+}
 const NUMBER = /^[1-9]\d{0,2}$/
 
 /**
  * Takes the target topic of a rule apart. `{1}` stands for what the first `+` of the source filter matches, `{#}` for what its
  * `#` does (any number of levels, so it has to be a level of its own), `{topic}`, `{clientid}` and `{username}` for what they
  * say. `\{` and `\}` are braces.
+ *
+ * @param kind `bridge`: without `{clientid}` and `{username}`
  */
-export function parseTemplate(text: string, source: string): TopicTemplate | TemplateProblem {
+export function parseTemplate(
+  text: string,
+  source: string,
+  kind: TemplateKind = 'hub',
+): TopicTemplate | TemplateProblem {
   const levels = source.split('/')
   const captures = levels.filter(level => level === '+').length
   const hasRest = levels.at(-1) === '#'
@@ -47,10 +60,8 @@ export function parseTemplate(text: string, source: string): TopicTemplate | Tem
       if (end === -1) return { problem: 'has a { without its }; write \\{ for a brace', at: i + 1 }
       const name = text.slice(i + 1, end)
       const part = partOf(name)
-      if (part === null) {
-        const known = '{1}, {2}, ..., {#}, {topic}, {clientid} and {username} are known; write \\{ for a brace'
-        return { problem: `has a placeholder {${name}}: ${known}`, at: i + 1 }
-      }
+      const isUnknown = part === null || (kind === 'bridge' && (part.kind === 'clientid' || part.kind === 'username'))
+      if (isUnknown) return { problem: `has a placeholder {${name}}: ${KNOWN[kind]}; write \\{ for a brace`, at: i + 1 }
       const problem = misfit(part, text, i, end, captures, hasRest)
       if (problem !== null) return { problem, at: i + 1 }
       if (literal !== '') parts.push({ kind: 'text', text: literal })

@@ -1,4 +1,5 @@
 export { filterMatches } from './matches.ts'
+export { RateLimit } from './rate-limit.ts'
 export { renderTopic, type TopicContext } from './rewrite.ts'
 export type { Rule } from './rule.ts'
 export { RuleTable } from './rule-table.ts'

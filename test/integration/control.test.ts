@@ -21,14 +21,9 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
-import {
-  type ControlOptions,
-  ControlServer,
-  type Hub,
-  type ReloadAnswer,
-  type TopAnswer,
-} from '../../src/broker/index.ts'
+import { type Hub, HubControl, type HubControlOptions, type TopAnswer } from '../../src/broker/index.ts'
 import { silentLogger } from '../../src/common/index.ts'
+import type { ReloadAnswer } from '../../src/control/index.ts'
 import { configOf, type EmbeddedHub, embedHub } from '../support/embedded-hub.ts'
 
 const RELOADED: ReloadAnswer = { ok: true, changed: ['listen'], restart: [], warnings: [] }
@@ -43,9 +38,9 @@ function makeDir(t: TestContext): string {
 async function serve(
   t: TestContext,
   hub: Hub,
-  options: Partial<ControlOptions> & { path: string },
-): Promise<ControlServer> {
-  const server = new ControlServer(hub, {
+  options: Partial<HubControlOptions> & { path: string },
+): Promise<HubControl> {
+  const server = new HubControl(hub, {
     isAutomatic: true,
     version: '1.2.3',
     log: silentLogger,

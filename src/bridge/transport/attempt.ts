@@ -47,7 +47,8 @@ export class Attempt {
       }
       open().then(
         stream => {
-          if (finish()) resolve(stream)
+          if (stream.destroyed) fail(this.#explain(stream.errored ?? new Error('it was closed')))
+          else if (finish()) resolve(stream)
         },
         failure => fail(this.#explain(failure)),
       )

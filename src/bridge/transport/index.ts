@@ -9,6 +9,16 @@ import { openWebSocket } from './websocket.ts'
 export { readCredentials } from './credentials.ts'
 export { OpenFailed, OpenTimeout, type Stage, UpgradeRefused, WebSocketClosed } from './problems.ts'
 
+/** The longest packet of MQTT and some; who reads the bytes is stricter. */
+const MAX_FRAME_BYTES = 257 * 1024 * 1024
+
+export interface OpenOptions {
+  readonly baseDir: string
+  readonly signal: AbortSignal
+  /** Longest WebSocket message that is taken. Default: what the longest packet of MQTT needs. */
+  readonly maxFrameBytes?: number
+}
+
 /**
  * Connects to a broker, up to the point where MQTT begins: over TCP, TLS, WebSocket or WebSocket over TLS, as the scheme
  * of the address says. Files are read anew each time, their paths are relative to `baseDir`. All of it has `timeoutMs`.
@@ -20,7 +30,7 @@ export { OpenFailed, OpenTimeout, type Stage, UpgradeRefused, WebSocketClosed } 
  */
 export async function openTransport(
   config: ClientConfig,
-  { baseDir, signal }: { baseDir: string; signal: AbortSignal },
+  { baseDir, signal, maxFrameBytes = MAX_FRAME_BYTES }: OpenOptions,
 ): Promise<Duplex> {
   const { scheme, host, port, url } = parseClientUrl(config.address)
   const attempt = new Attempt(config.timeoutMs, signal)
@@ -30,6 +40,6 @@ export async function openTransport(
     const socket = await openTcp(attempt, { host, port }, config)
     const stream = secureContext === undefined ? socket : await openTls(attempt, socket, host, config, secureContext)
     if (scheme === 'tcp' || scheme === 'tls') return stream
-    return openWebSocket(attempt, stream, url)
+    return openWebSocket(attempt, stream, url, maxFrameBytes)
   })
 }

@@ -8,8 +8,6 @@ import { UpgradeRefused, WebSocketClosed } from './problems.ts'
 
 /** What MQTT calls itself [MQTT-6.0.0-3]. */
 const SUBPROTOCOL = 'mqtt'
-/** The longest packet of MQTT and some; who reads the bytes is stricter. */
-const MAX_FRAME_BYTES = 257 * 1024 * 1024
 /** How long the peer has for its part of the closing handshake. */
 const CLOSE_TIMEOUT_MS = 5000
 const BINARY = { binary: true, compress: false, fin: true }
@@ -17,14 +15,14 @@ const BINARY = { binary: true, compress: false, fin: true }
 const PLAIN_CLOSES: ReadonlySet<number> = new Set([1000, 1001, 1005, 1006])
 
 /** A WebSocket over a connection that stands. `url`: `ws:` or `wss:`, for its host and path. */
-export function openWebSocket(attempt: Attempt, socket: Socket, url: string): Promise<Duplex> {
+export function openWebSocket(attempt: Attempt, socket: Socket, url: string, maxFrameBytes: number): Promise<Duplex> {
   attempt.enter('websocket')
   return new Promise((resolve, reject) => {
     const options = {
       createConnection: () => socket,
       perMessageDeflate: false,
       followRedirects: false,
-      maxPayload: MAX_FRAME_BYTES,
+      maxPayload: maxFrameBytes,
       closeTimeout: CLOSE_TIMEOUT_MS,
     }
     const ws = new WebSocket(url, [SUBPROTOCOL], options)

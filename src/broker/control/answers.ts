@@ -1,22 +1,5 @@
+import type { LoopDelay } from '../../control/index.ts'
 import type { HubSnapshot, RuleReport, SlowConsumer } from '../report/index.ts'
-import type { LoopDelay } from './loop-watch.ts'
-
-/** What came of reading the configuration again. */
-export type ReloadAnswer =
-  | {
-      readonly ok: true
-      /** Keys that have another value from now on; `principals` as a whole. */
-      readonly changed: readonly string[]
-      /** Keys that have another value in the file, which counts from the next start on. */
-      readonly restart: readonly string[]
-      /** A line each. */
-      readonly warnings: readonly string[]
-    }
-  | {
-      readonly ok: false
-      /** Why the file can't be used, a line each: nothing was changed. */
-      readonly problems: readonly string[]
-    }
 
 /** Messages of one topic since the hub started. */
 export interface TopicCount {

@@ -1,24 +1,12 @@
+import { type LoopWatch, ok, type ReloadAnswer, type Reply, type Resource, route } from '../../control/index.ts'
 import type { Client } from '../client.ts'
 import type { Hub } from '../hub.ts'
 import { rulesOf, sessionDetail, slowConsumers, snapshotOf } from '../report/index.ts'
 import { mostOf } from '../report/most.ts'
-import type { ClientCount, ReloadAnswer, TopAnswer } from './answers.ts'
-import type { LoopWatch } from './loop-watch.ts'
+import type { ClientCount, TopAnswer } from './answers.ts'
 
 /** How many topics, rules, slow consumers and clients a view of the hub gets. */
 const MOST = 100
-
-export interface Reply {
-  readonly status: number
-  readonly body: unknown
-  /** For status 405: the method that would do. */
-  readonly allow?: string
-}
-
-interface Resource {
-  readonly method: 'GET' | 'POST'
-  answer(query: string): Reply | Promise<Reply>
-}
 
 /** What can be asked of a hub. */
 export class ControlRoutes {
@@ -40,13 +28,8 @@ export class ControlRoutes {
   }
 
   /** Answers a request; `url` is the path, with or without a query. What is not known in a query means nothing. */
-  async reply(method: string, url: string): Promise<Reply> {
-    const [path = '', query = ''] = url.split('?', 2)
-    const resource = this.#fixed.get(path) ?? this.#session(path)
-    if (resource === null) return { status: 404, body: { error: `there is no ${path.slice(0, 200)}` } }
-    if (resource.method === method) return resource.answer(query)
-    const error = `${path.slice(0, 200)} takes ${resource.method} only`
-    return { status: 405, body: { error }, allow: resource.method }
+  reply(method: string, url: string): Promise<Reply> {
+    return route(method, url, path => this.#fixed.get(path) ?? this.#session(path))
   }
 
   #session(path: string): Resource | null {
@@ -95,10 +78,6 @@ export class ControlRoutes {
 
 function byTraffic(a: Client, b: Client): number {
   return b.received + b.sent - a.received - a.sent
-}
-
-function ok(body: unknown): Reply {
-  return { status: 200, body }
 }
 
 function decoded(text: string): string | null {

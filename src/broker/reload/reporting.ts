@@ -1,5 +1,6 @@
 import type { Logger } from '../../common/index.ts'
 import type { HubConfig } from '../../config/index.ts'
+import { portOf } from '../../metrics/index.ts'
 import type { Hub } from '../hub.ts'
 import { ClientEvents, MetricsServer, Reporter } from '../report/index.ts'
 import type { Change } from './change.ts'
@@ -115,8 +116,4 @@ export class Reporting {
     await server?.stop()
     state.latency = successor === null ? null : latency
   }
-}
-
-function portOf(url: string): number {
-  return Number(/:(\d+)\/?$/.exec(url)?.[1] ?? 80)
 }

@@ -1,6 +1,6 @@
+import { type Figures, type Readings, registerProgram, type Sample } from '../../metrics/index.ts'
 import type { Hub } from '../hub.ts'
 import type { Latency } from '../latency.ts'
-import type { Readings, Sample } from './reading.ts'
 import { type RuleReport, rulesOf } from './rule-reports.ts'
 import { type HubSnapshot, type StoreSnapshot, snapshotOf } from './snapshot.ts'
 
@@ -13,7 +13,7 @@ interface Taken {
 }
 
 /** The figures of a hub. No label is a client identifier, and none a topic but those of the configured rules. */
-export class HubFigures {
+export class HubFigures implements Figures {
   readonly #hub: Hub
   readonly #version: string
   #taken: Taken
@@ -30,9 +30,7 @@ export class HubFigures {
   }
 
   register(readings: Readings): void {
-    readings.gauge('openedge_build_info', 'The version of the program.', () => [
-      { labels: { version: this.#version }, value: 1 },
-    ])
+    registerProgram(readings, this.#version)
     this.#registerClients(readings)
     this.#registerMessages(readings)
     this.#registerBytes(readings)
@@ -48,11 +46,6 @@ export class HubFigures {
 
   #registerClients(readings: Readings): void {
     const clients = (read: (clients: HubSnapshot['clients']) => number) => () => read(this.#taken.snapshot.clients)
-    readings.gauge(
-      'openedge_uptime_seconds',
-      'Time since the process started.',
-      () => this.#taken.snapshot.uptimeSeconds,
-    )
     readings.gauge(
       'openedge_clients_connected',
       'Connected clients.',

@@ -8,13 +8,16 @@ export interface Answer {
   readonly body: unknown
 }
 
-/** Asks a hub by its control socket, over one connection that it keeps. */
+/** Asks a hub or a bridge by its control socket, over one connection that it keeps. */
 export class ControlClient {
   readonly path: string
+  /** Who is asked: `hub` or `bridge`. */
+  readonly #name: string
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 })
 
-  constructor(path: string) {
+  constructor(path: string, name: string) {
     this.path = path
+    this.#name = name
   }
 
   /** Rejects with `ERR_LIFECYCLE_NOT_RUNNING` when nobody is there, `ERR_LIFECYCLE_...` for whatever else goes wrong. */
@@ -62,14 +65,16 @@ export class ControlClient {
     const code = systemCodeOf(cause) ?? ''
     const text = cause instanceof Error ? cause.message : String(cause)
     if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ENOTSOCK' || code === 'ENOTDIR') {
-      return new GatewayError('ERR_LIFECYCLE_NOT_RUNNING', `no hub answers at ${this.path}`, { cause })
+      return new GatewayError('ERR_LIFECYCLE_NOT_RUNNING', `no ${this.#name} answers at ${this.path}`, { cause })
     }
     if (code === 'EACCES') {
-      return new GatewayError('ERR_LIFECYCLE_PERMISSION', `the hub at ${this.path} belongs to another user`, { cause })
+      return new GatewayError('ERR_LIFECYCLE_PERMISSION', `the ${this.#name} at ${this.path} belongs to another user`, {
+        cause,
+      })
     }
-    // The kernel holds no more connections that wait for the hub.
+    // The kernel holds no more connections that wait.
     const isLate = code === 'EAGAIN' || (cause instanceof Error && cause.name === 'AbortError')
     const problem = isLate ? 'did not answer in time' : `ended the connection: ${text}`
-    return new GatewayError('ERR_LIFECYCLE_NO_ANSWER', `the hub at ${this.path} ${problem}`, { cause })
+    return new GatewayError('ERR_LIFECYCLE_NO_ANSWER', `the ${this.#name} at ${this.path} ${problem}`, { cause })
   }
 }

@@ -1,39 +1,39 @@
 import { readlinkSync, statSync } from 'node:fs'
 import { dirname, relative, resolve } from 'node:path'
-import { folderProblem } from '../../broker/index.ts'
 import { GatewayError } from '../../common/index.ts'
-import { ConfigError, type Environment, loadHubConfig } from '../../config/index.ts'
-import { controlSocketOf } from '../hub/control.ts'
-import { DEFAULT_FILE, type HubPlace } from '../hub/place.ts'
+import { ConfigError, type Environment } from '../../config/index.ts'
+import { folderProblem } from '../../control/index.ts'
+import { controlSocketOf } from '../service/control.ts'
+import { DEFAULT_FILE, type ServicePlace } from '../service/place.ts'
 import { type Answer, ControlClient } from './client.ts'
 
 const ROOT = 0
 
-/** Where a hub may be. */
+/** Where it may be. */
 interface Lead {
   readonly path: string
   /** Whose the folder has to be; null: anybody's. */
   readonly userId: number | null
 }
 
-/** Finds the hub that -c and -w mean, and asks it. */
-export class HubFinder {
-  readonly #place: HubPlace
+/** Finds the hub or bridge that -c and -w mean, and asks it. */
+export class ServiceFinder {
+  readonly #place: ServicePlace
   readonly #env: Environment
   readonly #program: string
   #client: ControlClient | null = null
-  /** What is wrong with the configuration file; the hub is looked for nevertheless, so that it can say so. */
+  /** What is wrong with the configuration file; who runs with it is looked for nevertheless, and can say so too. */
   configError: ConfigError | null = null
-  /** `storage.dir` of the configuration. */
+  /** `storage.dir` of the configuration of a hub. */
   #storageDir: string | null = null
 
-  constructor(place: HubPlace, env: Environment, program: string) {
+  constructor(place: ServicePlace, env: Environment, program: string) {
     this.#place = place
     this.#env = env
     this.#program = program
   }
 
-  /** Rejects with `ERR_LIFECYCLE_NOT_RUNNING`, saying where it looked, when there is no such hub. */
+  /** Rejects with `ERR_LIFECYCLE_NOT_RUNNING`, saying where it looked, when there is nobody. */
   async ask(method: 'GET' | 'POST', url: string, timeoutMs: number): Promise<Answer> {
     if (this.#client !== null) {
       try {
@@ -49,7 +49,7 @@ export class HubFinder {
       checkFolder(dirname(path), userId)
       const target = pointedAt(path)
       if (target !== null) checkFolder(dirname(target), userId)
-      const client = new ControlClient(target ?? path)
+      const client = new ControlClient(target ?? path, this.#place.kind.name)
       try {
         const answer = await client.ask(method, url, timeoutMs)
         this.#client = client
@@ -68,14 +68,14 @@ export class HubFinder {
   }
 
   #setting(): string {
-    const { file } = this.#place
+    const { kind, file } = this.#place
     this.configError = null
     this.#storageDir = null
     if (file === null) return 'auto'
     try {
-      const { control, storage } = loadHubConfig(file, { env: this.#env }).config
-      this.#storageDir = storage.dir === '' ? null : storage.dir
-      return control.socket
+      const { socket, storageDir } = kind.locate(file, this.#env)
+      this.#storageDir = storageDir === '' ? null : storageDir
+      return socket
     } catch (thrown) {
       if (!(thrown instanceof ConfigError)) throw thrown
       this.configError = thrown
@@ -83,7 +83,7 @@ export class HubFinder {
     }
   }
 
-  /** The likeliest first: the file may have been changed, made or removed since the hub was started. */
+  /** The likeliest first: the file may have been changed, made or removed since the start. */
   #leads(setting: string): Lead[] {
     const ownId = process.getuid?.() ?? null
     const own = this.#paths(setting, ownId).map(path => ({ path, userId: ownId }))
@@ -103,8 +103,8 @@ export class HubFinder {
   }
 
   #paths(setting: string, userId: number | null): string[] {
-    const { baseDir, file } = this.#place
-    const other: HubPlace = { baseDir, file: file === null ? resolve(baseDir, DEFAULT_FILE) : null }
+    const { kind, baseDir, file } = this.#place
+    const other: ServicePlace = { kind, baseDir, file: file === null ? resolve(baseDir, DEFAULT_FILE) : null }
     const isDefault = file === null || resolve(file) === resolve(baseDir, DEFAULT_FILE)
     const paths = [
       controlSocketOf(setting, this.#place, userId),
@@ -115,22 +115,23 @@ export class HubFinder {
   }
 
   #notFound(setting: string, leads: readonly Lead[]): string {
-    const { baseDir, file } = this.#place
+    const { kind, baseDir, file } = this.#place
+    const { name } = kind
     const paths = leads.map(({ path }) => path)
-    if (paths.length === 0) return 'there are no unix sockets on this system, by which a hub is asked'
+    if (paths.length === 0) return 'there are no unix sockets on this system, by which a running program is asked'
     if (setting === 'none') {
-      return `control.socket is none in ${file}: that hub can't be asked; kill -HUP has it read its configuration again`
+      return `control.socket is none in ${file}: that ${name} can't be asked; kill -HUP has it read its configuration again`
     }
     const which = file === null ? `without a configuration file, in ${baseDir}` : `with the configuration ${file}`
     const workdir = relative('', baseDir) === '' ? '' : ` -w ${relative('', baseDir)}`
     const start = file === null ? workdir : ` -c ${workdir === '' ? file : resolve(file)}${workdir}`
-    return `no hub runs ${which}: nobody answers at ${paths.join(' or ')}.
-Start it: ${this.#program} hub${start}
+    return `no ${name} runs ${which}: nobody answers at ${paths.join(' or ')}.
+Start it: ${this.#program} ${name}${start}
 Or give the -c and -w that it was started with; it has to be the same user, or root, and the same TMPDIR`
   }
 }
 
-/** Where a link leads that a hub left in place of its socket. */
+/** Where a link leads that was left in place of a socket. */
 function pointedAt(path: string): string | null {
   try {
     return resolve(dirname(path), readlinkSync(path))
@@ -144,7 +145,7 @@ function checkFolder(folder: string, userId: number | null): void {
   if (problem === null) return
   throw new GatewayError(
     'ERR_LIFECYCLE_UNTRUSTED',
-    `the folder of the control socket, ${folder}, ${problem}: whoever answers there may be no hub`,
+    `the folder of the control socket, ${folder}, ${problem}: whoever answers there may be anybody`,
   )
 }
 

@@ -1,18 +1,19 @@
-import type { ReloadAnswer } from '../../broker/index.ts'
+import type { ReloadAnswer } from '../../control/index.ts'
 import { type Arguments, EXIT, type Shell } from '../command.ts'
+import type { ServiceKind } from '../service/kind.ts'
 import { oneLine } from '../text.ts'
-import { askHub, refusal } from './ask.ts'
+import { ask, refusal } from './ask.ts'
 
 const RELOAD_TIMEOUT_MS = 120_000
 
-/** Has a hub read its configuration again and prints what came of it. */
-export async function askReload(args: Arguments, shell: Shell): Promise<number> {
-  const reply = await askHub(args, shell, 'POST', '/v1/reload', RELOAD_TIMEOUT_MS)
-  if (reply.status !== 200 || !isReloadAnswer(reply.body)) throw refusal(reply)
+/** Has a hub or a bridge read its configuration again and prints what came of it. */
+export async function askReload(kind: ServiceKind, args: Arguments, shell: Shell): Promise<number> {
+  const reply = await ask(kind, args, shell, 'POST', '/v1/reload', RELOAD_TIMEOUT_MS)
+  if (reply.status !== 200 || !isReloadAnswer(reply.body)) throw refusal(kind, reply)
   const answer = reply.body
   if (!answer.ok) {
     for (const problem of answer.problems) shell.err(oneLine(problem))
-    shell.err('openedge: the hub goes on with the configuration that it has')
+    shell.err(`openedge: the ${kind.name} goes on with the configuration that it has`)
     return EXIT.runtime
   }
   for (const warning of answer.warnings) shell.err(`warning: ${oneLine(warning)}`)

@@ -3,8 +3,9 @@ import type { TopAnswer } from '../../broker/index.ts'
 import { GatewayError, messageOf, parseDuration } from '../../common/index.ts'
 import { type Arguments, EXIT, type Shell } from '../command.ts'
 import { refusal } from '../control/ask.ts'
-import { HubFinder } from '../control/find.ts'
-import { hubPlace } from '../hub/place.ts'
+import { ServiceFinder } from '../control/find.ts'
+import { hubKind } from '../hub/kind.ts'
+import { servicePlace } from '../service/place.ts'
 import { oneLine } from '../text.ts'
 import { plainLine } from './plain.ts'
 import { render } from './render.ts'
@@ -25,7 +26,7 @@ const ROWS = 50
 /** Shows what a hub does, until it is told to end. */
 export async function showTop(args: Arguments, shell: Shell): Promise<number> {
   const intervalMs = intervalOf(args.value('interval') ?? DEFAULT_INTERVAL)
-  const finder = new HubFinder(hubPlace(args), shell.env, shell.program)
+  const finder = new ServiceFinder(servicePlace(hubKind, args), shell.env, shell.program)
   const { stdout } = shell
   const isScreen = stdout.isTTY === true && shell.env['TERM'] !== 'dumb'
   const end = new AbortController()
@@ -57,13 +58,13 @@ function intervalOf(text: string): number {
 
 /** What is known of a hub that is asked again and again. */
 class Watch {
-  readonly #finder: HubFinder
+  readonly #finder: ServiceFinder
   readonly #intervalMs: number
   readonly end: AbortSignal
   #before: TopAnswer | null = null
   #latest: TopAnswer | null = null
 
-  constructor(finder: HubFinder, intervalMs: number, end: AbortSignal) {
+  constructor(finder: ServiceFinder, intervalMs: number, end: AbortSignal) {
     this.#finder = finder
     this.#intervalMs = intervalMs
     this.end = end
@@ -72,7 +73,7 @@ class Watch {
   /** Rejects with a GatewayError when the hub can't be asked. */
   async look(): Promise<void> {
     const answer = await this.#finder.ask('GET', `/v1/top?interval=${this.#intervalMs}`, ANSWER_TIMEOUT_MS)
-    if (answer.status !== 200 || !isTopAnswer(answer.body)) throw refusal(answer)
+    if (answer.status !== 200 || !isTopAnswer(answer.body)) throw refusal(hubKind, answer)
     this.#before = this.#latest
     this.#latest = answer.body
   }

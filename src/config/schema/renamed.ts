@@ -24,11 +24,14 @@ export function renamed<Schema extends v.GenericSchema, const Paths extends Name
 }
 
 /** The names that {@link renamed} gave; null: the keys are those of the file. */
-export function namesOf(schema: v.GenericSchema): Names | null {
+export function namesOf(schema: object): Names | null {
   if (!('pipe' in schema) || !Array.isArray(schema.pipe)) return null
   const actions: unknown[] = schema.pipe
   for (const action of actions) {
-    if (typeof action === 'object' && action !== null && 'names' in action) return action.names as Names
+    if (typeof action !== 'object' || action === null) continue
+    if ('names' in action) return action.names as Names
+    const below = 'pipe' in action ? namesOf(action) : null
+    if (below !== null) return below
   }
   return null
 }

@@ -1,13 +1,14 @@
 import * as v from 'valibot'
 import { choice, count, flag, list, requiredCount, show, text, wrongBlock } from './fields.ts'
 
-function qos(description: string) {
+/** A QoS. Zero is a value, also where the default is another one. */
+export function qos(description: string, fallback: 0 | 1 | 2 = 0) {
   return v.pipe(
     v.nullish(
       v.picklist([0, 1, 2], issue => `must be 0, 1 or 2, got ${show(issue.input)}`),
-      0,
+      fallback,
     ),
-    v.metadata({ kind: '0 | 1 | 2', defaultText: '0', description, reload: 'hot' }),
+    v.metadata({ kind: '0 | 1 | 2', defaultText: String(fallback), description, reload: 'hot' }),
   )
 }
 
@@ -49,7 +50,8 @@ const target = v.nullish(
   {},
 )
 
-const limit = v.pipe(
+/** How much of what a rule or a subscription takes is forwarded. */
+export const limitSchema = v.pipe(
   v.nullish(
     v.object(
       {
@@ -77,7 +79,7 @@ export const ruleSchema = v.nullish(
     {
       source,
       target,
-      limit,
+      limit: limitSchema,
       authorize: flag({
         default: false,
         description:

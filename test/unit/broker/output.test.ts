@@ -2,9 +2,8 @@ import assert from 'node:assert/strict'
 import { Duplex } from 'node:stream'
 import { suite, test } from 'node:test'
 import fc from 'fast-check'
-import { ChunkPool } from '../../../src/wire/index.ts'
 import { Message } from '../../../src/broker/message.ts'
-import { Output } from '../../../src/wire/index.ts'
+import { ChunkPool, Output } from '../../../src/wire/index.ts'
 
 /** Keeps what is written; takes it at once, as the kernel mostly does, or later, one write after the other. */
 class FakeStream extends Duplex {

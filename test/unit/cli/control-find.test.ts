@@ -4,10 +4,11 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, realpathSync, rmSync, sym
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
-import { ControlServer, createHub } from '../../../src/broker/index.ts'
-import { HubFinder } from '../../../src/cli/control/find.ts'
-import { controlSocketOf } from '../../../src/cli/hub/control.ts'
-import type { HubPlace } from '../../../src/cli/hub/place.ts'
+import { createHub, HubControl } from '../../../src/broker/index.ts'
+import { ServiceFinder } from '../../../src/cli/control/find.ts'
+import { hubKind } from '../../../src/cli/hub/kind.ts'
+import { controlSocketOf } from '../../../src/cli/service/control.ts'
+import type { ServicePlace } from '../../../src/cli/service/place.ts'
 import { silentLogger } from '../../../src/common/index.ts'
 
 const SOMEBODY = 54_321
@@ -15,7 +16,7 @@ const ANOTHER = 54_322
 const FOR_ROOT = { skip: process.getuid?.() === 0 ? false : 'only root can be somebody else' }
 
 /** A configuration, and a folder for temporary files that is removed when the test is over. */
-function makePlace(t: TestContext, yaml = ''): HubPlace {
+function makePlace(t: TestContext, yaml = ''): ServicePlace {
   const dir = realpathSync(mkdtempSync(join(tmpdir(), 'openedge-find-')))
   chmodSync(dir, 0o755)
   const { TMPDIR } = process.env
@@ -27,7 +28,7 @@ function makePlace(t: TestContext, yaml = ''): HubPlace {
   })
   const file = join(dir, 'service.yml')
   writeFileSync(file, yaml)
-  return { baseDir: dir, file }
+  return { kind: hubKind, baseDir: dir, file }
 }
 
 /** A control socket in a folder of somebody's. */
@@ -36,14 +37,14 @@ async function serve(t: TestContext, path: string | null, owner: number): Promis
   const hub = await createHub({})
   t.after(() => hub.closeGently(0))
   const reload = async () => ({ ok: true, changed: [], restart: [], warnings: [] }) as const
-  const server = new ControlServer(hub, { path, isAutomatic: true, version: '1', log: silentLogger, reload })
+  const server = new HubControl(hub, { path, isAutomatic: true, version: '1', log: silentLogger, reload })
   await server.start(new AbortController().signal)
   t.after(() => server.stop())
   chownSync(dirname(path), owner, owner)
 }
 
-async function ask(t: TestContext, place: HubPlace): Promise<number> {
-  const finder = new HubFinder(place, {}, 'openedge')
+async function ask(t: TestContext, place: ServicePlace): Promise<number> {
+  const finder = new ServiceFinder(place, {}, 'openedge')
   t.after(() => finder.close())
   return (await finder.ask('GET', '/v1/stats', 5000)).status
 }

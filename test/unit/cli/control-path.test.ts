@@ -3,11 +3,13 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
-import { type ControlPlace, controlSocketPath } from '../../../src/broker/index.ts'
 import { parseArguments } from '../../../src/cli/arguments.ts'
-import { hubPlace, identityOf, PLACE_OPTIONS } from '../../../src/cli/hub/place.ts'
+import { hubKind } from '../../../src/cli/hub/kind.ts'
+import { identityOf, PLACE_OPTIONS, servicePlace } from '../../../src/cli/service/place.ts'
+import { type ControlPlace, controlSocketPath } from '../../../src/control/index.ts'
 
 const PLACE: ControlPlace = {
+  kind: 'hub',
   setting: 'auto',
   baseDir: '/opt/edge',
   identity: '/opt/edge/etc/openedge/service.yml',
@@ -26,6 +28,7 @@ describe('the path of the control socket', () => {
     // printf %s /opt/edge/etc/openedge/service.yml | sha256sum | cut -c-16
     assert.equal(controlSocketPath(PLACE), '/tmp/openedge-1000/hub-4d9110073cff4e45.sock')
     const others: Partial<ControlPlace>[] = [
+      { kind: 'bridge' },
       { identity: '/opt/edge/etc/x.yml' },
       { userId: 0 },
       { tempDir: '/var/tmp' },
@@ -58,7 +61,7 @@ describe('the path of the control socket', () => {
 })
 
 describe('which hub is meant', () => {
-  const identity = (...args: string[]): string => identityOf(hubPlace(parseArguments(args, PLACE_OPTIONS)))
+  const identity = (...args: string[]): string => identityOf(servicePlace(hubKind, parseArguments(args, PLACE_OPTIONS)))
 
   test('does not depend on how the path is typed', t => {
     const dir = realpathSync(makeDir(t))

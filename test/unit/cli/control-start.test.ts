@@ -7,12 +7,14 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
-import { ControlServer, createHub, type ReloadAnswer } from '../../../src/broker/index.ts'
-import { controlSocketOf, startControl } from '../../../src/cli/hub/control.ts'
-import { silentLogger } from '../../../src/common/index.ts'
+import { createHub, HubControl } from '../../../src/broker/index.ts'
+import { hubKind } from '../../../src/cli/hub/kind.ts'
+import { type ControlSpot, controlSocketOf, startControl } from '../../../src/cli/service/control.ts'
+import { type Service, silentLogger } from '../../../src/common/index.ts'
+import type { ReloadAnswer } from '../../../src/control/index.ts'
 import { KeptLog } from '../../support/kept-log.ts'
 
-const RELOADED: ReloadAnswer = { ok: true, changed: [], restart: [], warnings: [] }
+const reload = async (): Promise<ReloadAnswer> => ({ ok: true, changed: [], restart: [], warnings: [] })
 const WITHOUT = { skip: process.platform === 'win32' ? 'there are no unix sockets' : false }
 
 function makeDir(t: TestContext): string {
@@ -47,11 +49,11 @@ async function leaveSocket(path: string): Promise<void> {
   fs.utimesSync(path, 1, 1)
 }
 
-async function serverAt(t: TestContext, path: string): Promise<ControlServer> {
+async function serverAt(t: TestContext, path: string): Promise<HubControl> {
   const hub = await createHub({})
   t.after(() => hub.closeGently(0))
-  const options = { path, isAutomatic: true, version: '1', log: silentLogger, reload: async () => RELOADED }
-  const server = new ControlServer(hub, options)
+  const options = { path, isAutomatic: true, version: '1', log: silentLogger, reload }
+  const server = new HubControl(hub, options)
   t.after(() => server.stop())
   return server
 }
@@ -83,19 +85,11 @@ describe('a control socket', WITHOUT, () => {
 
   test('that fails in a way nobody foresaw is logged, and the hub goes on', async t => {
     const dir = makeDir(t)
-    const hub = await createHub({})
-    t.after(() => hub.closeGently(0))
     const log = new KeptLog()
     const broken = new TypeError('unforeseen')
-    t.mock.method(ControlServer.prototype, 'start', () => Promise.reject(broken))
-    const start = {
-      setting: 'auto',
-      place: { baseDir: dir, file: null },
-      version: '1',
-      log,
-      reload: async () => RELOADED,
-    }
-    assert.equal(await startControl(hub, start), null, 'no control')
+    const make = (): Service => ({ name: 'broken', start: () => Promise.reject(broken), stop: async () => {} })
+    const place = { kind: hubKind, baseDir: dir, file: null }
+    assert.equal(await startControl({ setting: 'auto', place, log, make }), null, 'no control')
     assert.deepEqual(log.lines, [{ level: 'warn', event: 'control.unavailable', fields: { error: broken } }])
   })
 })
@@ -105,13 +99,13 @@ describe('the path of a control socket', WITHOUT, () => {
     const dir = makeDir(t)
     fs.mkdirSync(join(dir, 'real'), { mode: 0o700 })
     fs.symlinkSync(join(dir, 'real'), join(dir, 'link'))
-    const place = { baseDir: dir, file: null }
+    const place = { kind: hubKind, baseDir: dir, file: null }
     assert.equal(controlSocketOf('link/hub.sock', place), join(dir, 'real/hub.sock'))
     const hub = await createHub({})
     t.after(() => hub.closeGently(0))
     const log = new KeptLog()
-    const start = { setting: 'link/hub.sock', place, version: '1', log, reload: async () => RELOADED }
-    const server = await startControl(hub, start)
+    const make = (spot: ControlSpot): Service => new HubControl(hub, { ...spot, version: '1', reload })
+    const server = await startControl({ setting: 'link/hub.sock', place, log, make })
     t.after(() => server?.stop())
     assert.equal(log.count('control.unavailable'), 0, 'it is not refused')
     assert.ok(fs.lstatSync(join(dir, 'real/hub.sock')).isSocket(), 'the socket is there')

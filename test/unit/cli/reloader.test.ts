@@ -3,9 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
-import { Reloader, type ReloadParts } from '../../../src/cli/hub/reloader.ts'
+import { certificateMark } from '../../../src/cli/hub/certificate-mark.ts'
+import { Reloader, type ReloadParts } from '../../../src/cli/service/reloader.ts'
 import { GatewayError, type LogMethod, silentLogger } from '../../../src/common/index.ts'
-import { ConfigError, defaultHubConfig, type HubConfig } from '../../../src/config/index.ts'
+import { ConfigError, changedFields, defaultHubConfig, type HubConfig } from '../../../src/config/index.ts'
 
 interface Line {
   readonly level: string
@@ -13,7 +14,7 @@ interface Line {
   readonly fields: Readonly<Record<string, unknown>>
 }
 
-function recorder(): { lines: Line[]; log: ReloadParts['log'] } {
+function recorder(): { lines: Line[]; log: ReloadParts<HubConfig>['log'] } {
   const lines: Line[] = []
   const order = ['debug', 'info', 'warn', 'error']
   let least = 'info'
@@ -39,14 +40,14 @@ function recorder(): { lines: Line[]; log: ReloadParts['log'] } {
 }
 
 interface Stage {
-  readonly reloader: Reloader
+  readonly reloader: Reloader<HubConfig>
   readonly lines: Line[]
   readonly applied: HubConfig[]
   /** What the file says. */
   file: Partial<HubConfig>
 }
 
-function stage(parts: Partial<ReloadParts> = {}): Stage {
+function stage(parts: Partial<ReloadParts<HubConfig>> = {}): Stage {
   const { lines, log } = recorder()
   const applied: HubConfig[] = []
   const base = defaultHubConfig()
@@ -55,8 +56,9 @@ function stage(parts: Partial<ReloadParts> = {}): Stage {
     applied,
     file: {},
     reloader: new Reloader({
+      name: 'hub',
       started: base,
-      baseDir: tmpdir(),
+      changes: changedFields,
       load: () => ({ config: { ...base, ...made.file }, warnings: [] }),
       apply: async next => {
         applied.push(next)
@@ -113,7 +115,7 @@ describe('reading the configuration again', () => {
     const certificate = { ...defaultHubConfig().certificate, cert: 'server.pem' }
     const started = { ...defaultHubConfig(), certificate }
     writeFileSync(join(dir, 'server.pem'), 'one')
-    const hub = stage({ started, baseDir: dir })
+    const hub = stage({ started, mark: config => certificateMark(config, dir) })
     hub.file = { certificate }
     const changed = async (): Promise<unknown> => Reflect.get(await hub.reloader.reload(), 'changed')
     assert.deepEqual(await changed(), [])

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { jsonSchema, referencePage } from '../../../docs/generate.ts'
-import { checkHubConfig } from '../../../src/config/index.ts'
+import { checkBridgeConfig, checkHubConfig, fileKindOf } from '../../../src/config/index.ts'
 
 const root = join(import.meta.dirname, '../../..')
 const env = {
@@ -14,27 +14,42 @@ const env = {
   UPLINK_PASSWORD: 'e',
 }
 
-test('the reference page is what the generator writes', () => {
-  assert.equal(readFileSync(join(root, 'docs/reference/config.md'), 'utf8'), referencePage())
-})
-
-test('the JSON Schema is what the generator writes', () => {
-  assert.equal(readFileSync(join(root, 'docs/reference/hub.schema.json'), 'utf8'), jsonSchema())
-})
-
-test('the reference page has every key, with its default and how it is reloaded', () => {
-  const rows = referencePage()
+const rowsOf = (kind: 'hub' | 'bridge') =>
+  referencePage(kind)
     .split('\n')
     .filter(line => line.startsWith('| `'))
-  assert.ok(rows.length >= 50)
-  for (const row of rows) assert.match(row, /^\| `[a-z_0-9.[\]]+` \| .+ \| .+ \| .{10,} \| (?:hot|restart) \|$/)
-  assert.ok(rows.some(row => row.startsWith('| `message.egress.qos1.retry.interval` | duration | `20s` |')))
+
+for (const [kind, page] of [
+  ['hub', 'config.md'],
+  ['bridge', 'bridge.md'],
+] as const) {
+  test(`the reference page of the ${kind} is what the generator writes`, () => {
+    assert.equal(readFileSync(join(root, 'docs/reference', page), 'utf8'), referencePage(kind))
+  })
+
+  test(`the JSON Schema of the ${kind} is what the generator writes`, () => {
+    assert.equal(readFileSync(join(root, `docs/reference/${kind}.schema.json`), 'utf8'), jsonSchema(kind))
+  })
+
+  test(`the reference page of the ${kind} has every key, with its default and how it is reloaded`, () => {
+    const rows = rowsOf(kind)
+    assert.ok(rows.length >= 50, 'there are many keys')
+    for (const row of rows) assert.match(row, /^\| `[a-z_0-9.[\]]+` \| .+ \| .+ \| .{10,} \| (?:hot|restart) \|$/)
+  })
+}
+
+test('the reference page shows what people write', () => {
+  const hub = rowsOf('hub').find(row => row.startsWith('| `message.egress.qos1.retry.interval` | duration | `20s` |'))
+  assert.ok(hub !== undefined, 'a key of the hub')
+  const start = '| `rules[].remote.subscriptions[].target.qos` | 0 \\| 1 \\| 2 | `2` |'
+  assert.ok(
+    rowsOf('bridge').some(row => row.startsWith(start)),
+    'a key of the bridge',
+  )
 })
 
 test('the reference page says which keys have no effect', () => {
-  const rows = referencePage()
-    .split('\n')
-    .filter(line => /^\| .*(?:[Nn]o|without) effect/.test(line))
+  const rows = rowsOf('hub').filter(line => /(?:[Nn]o|without) effect/.test(line))
   assert.deepEqual(
     rows.map(row => row.split('`')[1]),
     [
@@ -54,9 +69,19 @@ test('the reference page says which keys have no effect', () => {
 
 for (const name of readdirSync(join(root, 'examples'))) {
   const folder = join(root, 'examples', name)
-  if (!existsSync(join(folder, 'service.yml'))) continue
+  const file = join(folder, 'service.yml')
+  if (!existsSync(file)) continue
+  if (fileKindOf(file) === 'bridge') {
+    test(`the example ${name} is a good file`, () => {
+      const { config, warnings } = checkBridgeConfig(file, { env })
+      assert.ok(config.rules.length > 0, 'it forwards something')
+      // Whoever checks the files out may let others read them.
+      for (const { path } of warnings) assert.match(path, /password$/)
+    })
+    continue
+  }
   test(`the example ${name} is a good file`, () => {
-    const { config, warnings } = checkHubConfig(join(folder, 'service.yml'), { env })
+    const { config, warnings } = checkHubConfig(file, { env })
     assert.ok(config.listen.length > 0 && config.principals.length > 0)
     const expected = name === 'openedge-0.1.5' ? /^name|^principals\[1\]\.password/ : /^$/
     for (const { path } of warnings) assert.match(path, expected)

@@ -185,6 +185,8 @@ const CIRCLES = [
   ['dev/+ -> cloud/{1}-x, cloud/a-x -> dev/b', true],
   ['dev/+ -> cloud/{1}-x, cloud/a-y -> dev/b', false],
   ['dev/# -> {#}', true],
+  ['dev/# -> /{#}, + -> dev/$SYS', false],
+  ['dev/# -> /{#}, +/+ -> dev/a', true],
   ['dev/# -> {#}/end', true],
   ['dev/# -> cloud/{#}, cloud -> dev', true],
   ['dev/# -> cloud/{#}, cloud/a/b/c -> dev', true],

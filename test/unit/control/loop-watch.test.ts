@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { LoopWatch } from '../../../src/broker/control/loop-watch.ts'
+import { LoopWatch } from '../../../src/control/loop-watch.ts'
 
 test('is watched from one question to the next, however far away that is', async t => {
   t.mock.timers.enable({ apis: ['setTimeout'] })

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, test } from 'node:test'
-import { ConfigError, formatProblem, parseHubConfig } from '../../../src/config/index.ts'
+import { ConfigError, formatProblem, parseBridgeConfig, parseHubConfig } from '../../../src/config/index.ts'
 
 const root = join(import.meta.dirname, '../../..')
 const pages = [
@@ -23,7 +23,7 @@ interface Snippet {
   readonly text: string
 }
 
-/** The fenced blocks of one language. A block that begins with a comment naming another file is not the hub's. */
+/** The fenced blocks of one language. What a block is of is told by a comment in its first line; without it is the hub's. */
 function snippets(page: string, language: string): Snippet[] {
   const lines = readFileSync(join(root, page), 'utf8').split('\n')
   const found: Snippet[] = []
@@ -40,19 +40,39 @@ function snippets(page: string, language: string): Snippet[] {
 }
 
 const OTHER_FILES = ['# prometheus.yml', '# deployment.yml', '# compose.yml']
+const BRIDGE_FILE = '# bridge.yml'
 const all = pages.flatMap(page => snippets(page, 'yaml'))
 const ours = all.filter(({ text }) => !OTHER_FILES.some(file => text.startsWith(file)))
+
+/** Rules are shown without the hub and the remote that they need. */
+function completed(text: string): string {
+  const missing: string[] = []
+  if (/^rules:/m.test(text)) {
+    if (!/^hub:/m.test(text)) missing.push('hub: { address: tcp://127.0.0.1:1883 }')
+    if (!/^remotes:/m.test(text)) missing.push('remotes: [{ name: cloud, address: ssl://broker.example }]')
+  }
+  // Behind it, so that lines are counted as they stand in the guide.
+  return [text, ...missing].join('\n')
+}
+
+function parse({ place, text }: Snippet): void {
+  const options = { file: place, env: environmentOf(text), strict: true }
+  if (text.startsWith(BRIDGE_FILE)) parseBridgeConfig(completed(text), options)
+  else parseHubConfig(text, options)
+}
 
 describe('configuration in the guides', () => {
   test('there is some, and hardly any of other programs', () => {
     assert.ok(ours.length >= 15, `${ours.length} pieces`)
     assert.ok(all.length - ours.length <= OTHER_FILES.length, `${all.length - ours.length} of other programs`)
+    const bridges = ours.filter(({ text }) => text.startsWith(BRIDGE_FILE))
+    assert.ok(bridges.length >= 5, `${bridges.length} pieces of bridges`)
   })
 
-  for (const { place, text } of ours) {
-    test(`${place} is a good one`, () => {
+  for (const snippet of ours) {
+    test(`${snippet.place} is a good one`, () => {
       try {
-        parseHubConfig(text, { file: place, env: environmentOf(text), strict: true })
+        parse(snippet)
       } catch (error) {
         if (!(error instanceof ConfigError)) throw error
         assert.fail(error.problems.map(formatProblem).join('\n'))

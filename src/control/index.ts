@@ -1,0 +1,6 @@
+export { type ControlOptions, ControlServer } from './control-server.ts'
+export { type LoopDelay, LoopWatch } from './loop-watch.ts'
+export type { ReloadAnswer } from './reload-answer.ts'
+export { ok, type Reply, type Resource, route } from './routes.ts'
+export { folderProblem } from './socket-folder.ts'
+export { type ControlPlace, controlSocketPath, type Kind } from './socket-path.ts'

@@ -1,0 +1,5 @@
+export { portOf } from './address.ts'
+export type { Figures } from './exposition.ts'
+export { FiguresServer } from './figures-server.ts'
+export { registerProgram } from './program.ts'
+export type { Readings, Sample } from './reading.ts'
