@@ -1,5 +1,16 @@
-// What programs get that embed a hub: `import { createHub } from 'openedge'`.
+// What programs get that embed a hub or a bridge: `import { createHub } from 'openedge'`.
 export { hashPassword, type PeerIdentity, Principal, type PrincipalSource } from './auth/index.ts'
+export {
+  type BridgeFigures,
+  BridgeService,
+  type Direction,
+  type DropReason,
+  type FlowFigures,
+  type LinkFigures,
+  type LinkPhase,
+  type RuleFigures,
+  type Side,
+} from './bridge/index.ts'
 export {
   createHub,
   Hub,
@@ -24,10 +35,17 @@ export {
 } from './common/index.ts'
 export {
   type AnonymousConfig,
+  type BridgeConfig,
+  type BridgeRuleConfig,
+  type BridgeSubscriptionConfig,
   type CertificateConfig,
+  type ClientConfig,
   ConfigError,
+  checkBridgeConfig,
+  checkBridgeFiles,
   checkFiles,
   checkHubConfig,
+  defaultBridgeConfig,
   defaultHubConfig,
   type Environment,
   type FileProblems,
@@ -37,12 +55,15 @@ export {
   type Loaded,
   type LoadOptions,
   type LoggerConfig,
+  loadBridgeConfig,
   loadHubConfig,
   type MessageConfig,
   type ParseOptions,
   type PermissionConfig,
   type PrincipalConfig,
   type Problem,
+  parseBridgeConfig,
   parseHubConfig,
+  type RemoteConfig,
   type RuleConfig,
 } from './config/index.ts'

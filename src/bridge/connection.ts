@@ -257,7 +257,7 @@ export class Connection implements PacketSink, Flushable, ControlPeer {
 }
 
 /** The broker says what no broker may say. */
-export class ProtocolViolation extends Error {
+class ProtocolViolation extends Error {
   constructor(problem: string) {
     super(`the broker does not speak MQTT 3.1.1: ${problem}`)
     this.name = new.target.name

@@ -1,5 +1,5 @@
-export { ChunkPool, LARGE_CHUNK, SMALL_CHUNK } from './chunk-pool.ts'
-export { Output, type PublishBytes, REFERENCE_FROM } from './output.ts'
+export { ChunkPool } from './chunk-pool.ts'
+export { Output, REFERENCE_FROM } from './output.ts'
 export { PacketReader, type PacketSink } from './packet-reader.ts'
 export * from './packets.ts'
 export { ReadBuffer } from './read-buffer.ts'

@@ -12,8 +12,12 @@ const STATE = '$SYS/bridge/b1/state'
 
 /** What a client hears until the hub has nothing more to say: topic, QoS, RETAIN, payload. */
 async function heard(client: RawClient): Promise<string[]> {
-  const messages = await client.everything()
-  return messages.map(({ topic, qos, retain, payload }) => `${topic} ${qos}${retain ? ' retained' : ''} ${payload}`)
+  const packets = await client.everything()
+  return packets.map(packet => {
+    assert.ok(packet.type === 'publish', `a message, not ${packet.type}`)
+    const { topic, qos, retain, payload } = packet
+    return `${topic} ${qos}${retain ? ' retained' : ''} ${payload}`
+  })
 }
 
 const OPEN = `anonymous: { permissions: [{ action: pub, permit: ['#'] }, { action: sub, permit: ['#', '$SYS/#'] }] }`
