@@ -3,6 +3,11 @@ import type { ClientConfig } from '../config/index.ts'
 import type { Side } from './figures.ts'
 
 /** The connection that failed. */
+/** An address as people may see it: the query of a WebSocket URL is where brokers take tokens. */
+export function shownAddress(address: string): string {
+  return address.split('?', 1)[0] as string
+}
+
 export interface Where {
   /** The name of the rule. */
   readonly rule: string

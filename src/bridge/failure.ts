@@ -21,6 +21,7 @@ import {
   passing,
   passwordKeyOf,
   quoted,
+  shownAddress,
   type Where,
   withoutPassword,
 } from './failure-words.ts'
@@ -48,7 +49,7 @@ export function explainFailure(cause: unknown, where: Where): GatewayError {
 
 function placeOf({ rule, side, config }: Where): string {
   const name = side === 'remote' && 'name' in config ? `remote ${String(config.name)}` : side
-  return `rule ${rule}: ${name} (${config.address}): `
+  return `rule ${rule}: ${name} (${shownAddress(config.address)}): `
 }
 
 function explanationOf(cause: unknown, where: Where): Explanation {

@@ -12,11 +12,11 @@ export type LinkPhase = 'connecting' | 'connected' | 'waiting' | 'stopped'
 /** One connection of a rule, as it is now. */
 export interface LinkFigures {
   readonly side: Side
-  /** As configured. */
+  /** As configured, without a query. */
   readonly address: string
   readonly clientId: string
   readonly phase: LinkPhase
-  /** When it came into this phase, milliseconds since 1970. */
+  /** Since when it is connected, or is not, or is stopped; milliseconds since 1970. */
   readonly since: number
   /** Connections that were made, the one that stands among them. */
   readonly connects: number

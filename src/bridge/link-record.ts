@@ -40,8 +40,10 @@ export class LinkRecord {
 
   show(phase: LinkPhase): void {
     if (this.phase === phase) return
+    const isNews =
+      phase === 'connected' || phase === 'stopped' || this.phase === 'connected' || this.phase === 'stopped'
     this.phase = phase
-    this.#since = Date.now()
+    if (isNews) this.#since = Date.now()
     this.#onChange()
   }
 

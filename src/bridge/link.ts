@@ -6,6 +6,7 @@ import { PUBREL } from '../wire/index.ts'
 import { Connection, type ConnectionSink, type Wires } from './connection.ts'
 import type { EchoMemory } from './echo-memory.ts'
 import { ConnackTimeout, ConnectRefused, explainFailure, PeerClosed, SubscribeRefused } from './failure.ts'
+import { shownAddress } from './failure-words.ts'
 import type { LinkFigures, Side } from './figures.ts'
 import type { Flow } from './flow.ts'
 import type { FlowEnd } from './flow-end.ts'
@@ -102,7 +103,7 @@ export class Link implements FlowEnd, ConnectionSink {
 
   figures(): LinkFigures {
     const { config, clientId } = this.#settings
-    return { ...this.#record.figures(), address: config.address, clientId, isPrivate: this.isPrivate }
+    return { ...this.#record.figures(), address: shownAddress(config.address), clientId, isPrivate: this.isPrivate }
   }
 
   start(): void {
@@ -294,7 +295,7 @@ export class Link implements FlowEnd, ConnectionSink {
     }
     if (connection.isClosed) return
     this.#phase = 'connected'
-    const { address } = config
+    const address = shownAddress(config.address)
     const sessionPresent = this.#sessionPresent
     this.#record.connected({ address, clientId, sessionPresent, private: this.#privacy.isGranted })
   }

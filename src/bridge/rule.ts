@@ -6,7 +6,7 @@ import { Flow } from './flow.ts'
 import type { FlowGuard } from './flow-end.ts'
 import { Link, type LinkSettings } from './link.ts'
 import { type Looped, LoopGuard } from './loop-guard.ts'
-import { type RuleState, retainedPacket, stateOf, statusTopic, willOf } from './status.ts'
+import { retainedPacket, stateOf, statusTopic, willOf } from './status.ts'
 import { TopicMap } from './topic-map.ts'
 
 /** A rule with all that its configuration refers to. */
@@ -34,7 +34,6 @@ export class BridgeRule implements Looped {
   readonly in: Flow
   readonly #log: Logger
   #settings: RuleSettings
-  #state: RuleState | null = null
   /** What the hub was told last on this connection. */
   #told = ''
   #isStopped = false
@@ -132,14 +131,13 @@ export class BridgeRule implements Looped {
 
   #tellState(): void {
     if (this.#isStopped) return
-    this.#state = stateOf(this.remote.figures(), this.#state)
     if (!this.hub.isConnected) {
       this.#told = ''
       return
     }
     const topic = this.#topic()
     if (topic === null) return
-    const payload = JSON.stringify(this.#state)
+    const payload = JSON.stringify(stateOf(this.remote.figures()))
     if (payload === this.#told) return
     this.#told = payload
     this.hub.tell(retainedPacket(topic, payload))

@@ -21,14 +21,10 @@ export function statusTopic(setting: string, rule: string): string | null {
   return setting === NONE ? null : setting.replace(RULE, () => rule)
 }
 
-/**
- * The state of a rule, from that of the link to its remote: the hub is there for whoever reads it. `before`: the last one,
- * whose time goes on until the remote comes or goes.
- */
-export function stateOf(remote: LinkFigures, before: RuleState | null): RuleState {
+/** The state of a rule, from that of the link to its remote: the hub is there for whoever reads it. */
+export function stateOf(remote: LinkFigures): RuleState {
   const connected = remote.phase === 'connected'
-  const since = before?.connected === connected ? before.since : new Date(remote.since).toISOString()
-  return { connected, since, error: connected ? '' : remote.lastError }
+  return { connected, since: new Date(remote.since).toISOString(), error: connected ? '' : remote.lastError }
 }
 
 /** What the hub says when the bridge has gone without a word. */

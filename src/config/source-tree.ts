@@ -56,8 +56,8 @@ export class SourceTree {
       levels = next
     }
     for (const level of levels) {
-      if (level === this.#root) continue // no topic has no levels
-      end(level)
+      // No topic has no levels: at the root there are some that are not known, which # takes.
+      if (level !== this.#root) end(level)
       // A filter that ends in /# also takes the level above it.
       end(level.children().get('#'))
     }

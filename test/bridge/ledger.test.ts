@@ -6,7 +6,7 @@ import { FULL_COUNTS, planOf } from './plan.ts'
 import { decodePayload, encodePayload, type Stream } from './stream.ts'
 
 function streamOf(ledger: Ledger, qos: 1 | 2 = 1): Stream {
-  return ledger.stream({ rule: 'r', direction: 'out', topic: 'out/r/0', qos })
+  return ledger.stream({ rule: 'r', direction: 'out', topic: 'out/r/0', qos, isSourceTrusted: true })
 }
 
 function sent(stream: Stream, count: number): void {
@@ -19,9 +19,20 @@ test('an acknowledged message that never arrived is lost, and named', () => {
   sent(stream, 6)
   for (const number of [0, 4, 5]) assert.equal(stream.receive(number, false), null, `${number} is in order`)
   assert.ok(!ledger.isComplete, 'something is missing')
+  for (const number of [0, 1, 2, 3]) stream.witness(number)
   ledger.conclude()
   assert.equal(ledger.count('lost'), 3, 'each lost message counts')
   assert.deepEqual(ledger.details, ['lost: 3 of out/r/0: 1..3'], 'their numbers are told')
+})
+
+test('a message that its own broker gives to nobody is forgotten, not lost', () => {
+  const ledger = new Ledger()
+  const stream = streamOf(ledger)
+  sent(stream, 3)
+  stream.witness(0)
+  stream.receive(1, false)
+  ledger.conclude()
+  assert.deepEqual(ledger.details, ['lost: 1 of out/r/0: 0', 'forgotten: 1 of out/r/0: 2'], 'each by its kind')
 })
 
 test('a message that nobody acknowledged may be missing, but stays open', () => {

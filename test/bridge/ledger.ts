@@ -3,6 +3,7 @@ import { type Direction, Stream, type StreamOptions } from './stream.ts'
 /** What may be found wrong. */
 export const KINDS = {
   lost: 'a message that the source had acknowledged never arrived at the other side',
+  forgotten: 'a message that the source had acknowledged never left it, not even to a client beside the bridge',
   order: 'a message arrived for the first time behind one that was published later to its topic',
   stuck: 'something did not come back in time when everything was up again',
   broken: 'bytes that nobody sent, or a packet that breaks the protocol',
@@ -57,14 +58,18 @@ export class Ledger {
 
   /** Everything that was sent is acknowledged and has arrived. */
   get isComplete(): boolean {
-    return this.streams.every(stream => stream.acknowledged === stream.length && stream.arrived === stream.length)
+    return this.streams.every(({ acknowledged, arrived, length }) => acknowledged === length && arrived === length)
   }
 
   /** Finds what can only be said when everything is over. */
   conclude(): void {
     for (const stream of this.streams) {
-      const lost = stream.missing()
+      const lost = stream.lost()
       if (lost.length > 0) this.violation('lost', `${lost.length} of ${stream.topic}: ${listOf(lost)}`, lost.length)
+      const forgotten = stream.forgotten()
+      if (forgotten.length > 0 && stream.isSourceTrusted) {
+        this.violation('forgotten', `${forgotten.length} of ${stream.topic}: ${listOf(forgotten)}`, forgotten.length)
+      }
       const open = stream.unacknowledged()
       if (open.length > 0) {
         this.violation('stuck', `${open.length} of ${stream.topic} stay unacknowledged: ${listOf(open)}`, open.length)

@@ -13,7 +13,7 @@ export function summaryOf({ ledger, faults, seconds, drainMs, bridgePeak }: Outc
   const flows = [...ways].map(([name, streams]) => flowRow(name, streams))
   const kinds = [...new Set(faults.map(({ kind }) => kind))].sort()
   return [
-    aligned([['way', 'sent', 'acknowledged', 'arrived', 'lost', 'twice', 'twice on the way'], ...flows]),
+    aligned([['way', 'sent', 'acknowledged', 'arrived', 'lost', 'forgotten', 'twice', 'twice on the way'], ...flows]),
     aligned([
       ['fault', 'times', 'down in all', 'flows again after (median)', '(slowest)', 'not waited for'],
       ...kinds.map(kind => faultRow(kind, faults)),
@@ -43,7 +43,8 @@ function flowRow(name: string, streams: readonly Stream[]): string[] {
     sum(({ length }) => length),
     sum(({ acknowledged }) => acknowledged),
     sum(({ arrived }) => arrived),
-    sum(stream => stream.missing().length),
+    sum(stream => stream.lost().length),
+    sum(stream => stream.forgotten().length),
     sum(({ duplicates }) => duplicates),
     sum(({ wayDuplicates }) => wayDuplicates),
   ]

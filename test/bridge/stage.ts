@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Random } from '../crash/random.ts'
 import { until } from '../crash/wait.ts'
 import { fixedPort, TcpProxy } from '../support/proxy.ts'
+import type { Client } from './client.ts'
 import { Ledger } from './ledger.ts'
 import { type Fault, type FaultKind, planOf, RECOVERY_MS } from './plan.ts'
 import type { ProcessOptions } from './process.ts'
@@ -78,6 +79,7 @@ export class Stage {
   readonly #network: TcpProxy
   readonly #publishers: Publisher[] = []
   readonly #subscribers: Subscriber[] = []
+  readonly #witnesses: Subscriber[] = []
   readonly #faults: FaultRecord[] = []
   readonly #since = performance.now()
 
@@ -113,7 +115,7 @@ export class Stage {
       // A process that does not come back ends the run, and is what the run has found.
       this.ledger.violation('stuck', thrown instanceof Error ? thrown.message : String(thrown))
     } finally {
-      for (const client of [...this.#publishers, ...this.#subscribers]) client.goOffline()
+      for (const client of this.#clients) client.goOffline()
       for (const publisher of this.#publishers) publisher.stopProducing()
       await Promise.all([this.#bridge.close(), this.#hub.close(), this.#remote.close(), this.#network.close()])
     }
@@ -127,39 +129,34 @@ export class Stage {
   #cast(rule: Rule, direction: Direction): void {
     const { ledger } = this
     const { rate, rateQos2, random } = this.#options
-    const prefix = `${direction}/${rule.name}`
-    const streams = Array.from({ length: TOPICS }, (_, i) =>
-      ledger.stream({ rule: rule.name, direction, topic: `${prefix}/${i}`, qos: rule.qos }),
-    )
+    const { name, qos } = rule
     const [from, to] = direction === 'out' ? [this.#hub, this.#remote] : [this.#remote, this.#hub]
-    const id = `${direction}-${rule.name}`
+    const isSourceTrusted = from.kind === 'hub'
+    const streams = Array.from({ length: TOPICS }, (_, i) =>
+      ledger.stream({ rule: name, direction, topic: `${direction}/${name}/${i}`, qos, isSourceTrusted }),
+    )
+    const id = `${direction}-${name}`
+    const taken = { ledger, streams, qos, filter: `${direction}/${name}/#` }
     this.#publishers.push(
       new Publisher({
         id: `publishes-${id}`,
         port: () => from.port,
         ledger,
         streams,
-        rate: rule.qos === 1 ? rate : rateQos2,
+        rate: qos === 1 ? rate : rateQos2,
         random: random.fork(id),
       }),
     )
-    this.#subscribers.push(
-      new Subscriber({
-        id: `subscribes-${id}`,
-        port: () => to.port,
-        ledger,
-        filter: `${prefix}/#`,
-        qos: rule.qos,
-        streams,
-      }),
-    )
+    this.#subscribers.push(new Subscriber({ ...taken, id: `subscribes-${id}`, port: () => to.port }))
+    this.#witnesses.push(new Subscriber({ ...taken, id: `witnesses-${id}`, port: () => from.port, isWitness: true }))
   }
 
   /** Everybody comes, and a probe has gone all ways. */
   async #open(): Promise<void> {
     await Promise.all([this.#hub.start(), this.#remote.start()])
-    for (const client of [...this.#publishers, ...this.#subscribers]) client.goOnline()
-    const isSettled = await until(() => this.#subscribers.every(({ isSubscribed }) => isSubscribed), PROBE_MS)
+    for (const client of this.#clients) client.goOnline()
+    const takers = [...this.#subscribers, ...this.#witnesses]
+    const isSettled = await until(() => takers.every(({ isSubscribed }) => isSubscribed), PROBE_MS)
     if (!isSettled) throw new Error('the clients can not connect and subscribe')
     this.#bridge.start()
     let asked = 0
@@ -176,6 +173,10 @@ export class Stage {
     if (isThrough) return
     const silent = this.#subscribers.filter(({ probes }) => probes === 0).map(({ id }) => id)
     throw new Error(`the bridge carries nothing to ${silent.join(', ')}: ${this.#bridge.output.trim().slice(-1500)}`)
+  }
+
+  get #clients(): readonly Client[] {
+    return [...this.#publishers, ...this.#subscribers, ...this.#witnesses]
   }
 
   #streamsOf(i: number): Ledger['streams'] {

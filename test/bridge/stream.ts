@@ -9,18 +9,22 @@ export interface StreamOptions {
   readonly direction: Direction
   readonly topic: string
   readonly qos: 1 | 2
+  /** The broker it is published to keeps what it has acknowledged; else what it forgets is counted and not held against it. */
+  readonly isSourceTrusted: boolean
 }
 
 /** Bits of what became of a message. */
 const ACKNOWLEDGED = 1
 const ARRIVED = 2
 const RESENT = 4
+const WITNESSED = 8
 
 export class Stream {
   readonly rule: string
   readonly direction: Direction
   readonly topic: string
   readonly qos: 1 | 2
+  readonly isSourceTrusted: boolean
   acknowledged = 0
   /** Messages that came at least once. */
   arrived = 0
@@ -31,11 +35,12 @@ export class Stream {
   highest = -1
   readonly #states: number[] = []
 
-  constructor({ rule, direction, topic, qos }: StreamOptions) {
+  constructor({ rule, direction, topic, qos, isSourceTrusted }: StreamOptions) {
     this.rule = rule
     this.direction = direction
     this.topic = topic
     this.qos = qos
+    this.isSourceTrusted = isSourceTrusted
   }
 
   /** Messages that were sent. */
@@ -76,19 +81,29 @@ export class Stream {
     return number < before ? `${this.topic} ${number} arrived for the first time behind ${before}` : null
   }
 
-  /** Numbers that were acknowledged and have not arrived. */
-  missing(): number[] {
-    const numbers: number[] = []
-    for (const [number, state] of this.#states.entries()) {
-      if ((state & ACKNOWLEDGED) !== 0 && (state & ARRIVED) === 0) numbers.push(number)
-    }
-    return numbers
+  /** A client beside the bridge got it from the broker that it was published to. */
+  witness(number: number): void {
+    if (number < this.length) this.#states[number] = this.#state(number) | WITNESSED
+  }
+
+  /** Numbers that were acknowledged and have not arrived at the other side. */
+  lost(): number[] {
+    return this.#where(state => (state & (ACKNOWLEDGED | ARRIVED | WITNESSED)) === (ACKNOWLEDGED | WITNESSED))
+  }
+
+  /** Numbers that were acknowledged and then given to nobody: the broker they were published to has forgotten them. */
+  forgotten(): number[] {
+    return this.#where(state => (state & (ACKNOWLEDGED | ARRIVED | WITNESSED)) === ACKNOWLEDGED)
   }
 
   /** Numbers that the publisher was never told were taken over. */
   unacknowledged(): number[] {
+    return this.#where(state => (state & ACKNOWLEDGED) === 0)
+  }
+
+  #where(isSo: (state: number) => boolean): number[] {
     const numbers: number[] = []
-    for (const [number, state] of this.#states.entries()) if ((state & ACKNOWLEDGED) === 0) numbers.push(number)
+    for (const [number, state] of this.#states.entries()) if (isSo(state)) numbers.push(number)
     return numbers
   }
 

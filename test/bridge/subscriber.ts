@@ -6,12 +6,15 @@ export interface SubscriberOptions extends ClientOptions {
   readonly filter: string
   readonly qos: 1 | 2
   readonly streams: readonly Stream[]
+  /** At the broker that the messages are published to: what it gets proves that the broker had it. Default false. */
+  readonly isWitness?: boolean
 }
 
 /** Takes what arrives on one side and enters it in the ledger. */
 export class Subscriber extends Client {
   readonly #filter: string
   readonly #qos: 1 | 2
+  readonly #isWitness: boolean
   readonly #streams: ReadonlyMap<string, Stream>
   /** QoS 2: PUBLISH came and PUBREL has not. */
   readonly #receipts = new Set<number>()
@@ -23,6 +26,7 @@ export class Subscriber extends Client {
     super(options)
     this.#filter = options.filter
     this.#qos = options.qos
+    this.#isWitness = options.isWitness ?? false
     this.#streams = new Map(options.streams.map(stream => [stream.topic, stream]))
   }
 
@@ -81,6 +85,10 @@ export class Subscriber extends Client {
     if (stream === undefined || number === null || retain) {
       const what = `${payload.length} bytes of ${topic}${retain ? ' with RETAIN' : ''}`
       this.ledger.violation('broken', `${this.id} got ${what} that nobody published`)
+      return
+    }
+    if (this.#isWitness) {
+      stream.witness(number)
       return
     }
     const problem = stream.receive(number, dup)

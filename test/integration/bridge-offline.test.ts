@@ -49,7 +49,9 @@ async function setUp(t: TestContext, mode: NetworkMode): Promise<Scene> {
   await Promise.all([hub.start(), remote.start()])
 
   const topics = [0, 1, 2, 3].map(i => `out/plant/${i}`)
-  const streams = topics.map(topic => ledger.stream({ rule: 'plant', direction: 'out', topic, qos: QOS }))
+  const streams = topics.map(topic =>
+    ledger.stream({ rule: 'plant', direction: 'out', topic, qos: QOS, isSourceTrusted: true }),
+  )
   const random = new Random(1)
   const publisher = new Publisher({ id: 'sensor', port: () => hub.port, ledger, streams, rate: 200, random })
   const filter = 'out/plant/#'

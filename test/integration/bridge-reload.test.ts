@@ -187,16 +187,18 @@ suite('reload', () => {
     assert.deepEqual([(await from.expect('puback')).packetId, (await from.expect('puback')).packetId], [1, 2])
   })
 
-  test('times and windows of a remote change while it is connected, or with one new connection', async t => {
+  test('another window of a remote takes effect', async t => {
     const all = await scene(t, [rule('a')])
+    const to = of(all.remote, 'a-remote')
     await all.bridge.reload(all.lines([rule('a')], { buffersize: 2 }))
+    await to.closed()
     await all.bridge.connected()
-    const [from, to] = [of(all.hub, 'a-hub'), of(all.remote, 'a-remote')]
+    await all.remote.next()
+    const [from, again] = [of(all.hub, 'a-hub'), await all.remote.next()]
     for (const packetId of [1, 2, 3]) from.publish({ topic: 'a/up/1', payload: `${packetId}`, qos: 1, packetId })
-    await to.messages(2)
-    await to.nothing(100)
+    await again.messages(2)
+    await again.nothing(100)
     assert.equal(all.hub.connections.length, 1)
-    assert.ok(all.remote.connections.length <= 2, 'at most one new connection')
   })
 
   test('reloads one upon the other: the last counts', async t => {
@@ -208,7 +210,10 @@ suite('reload', () => {
     ])
     await all.bridge.connected()
     assert.deepEqual(
-      all.bridge.service.figures().rules.map(({ name }) => name),
+      all.bridge.service
+        .figures()
+        .rules.map(({ name }) => name)
+        .sort(),
       ['a', 'c'],
     )
     await assertForwards(all, 'a')

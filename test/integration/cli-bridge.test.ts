@@ -1,12 +1,22 @@
 import assert from 'node:assert/strict'
-import { createServer } from 'node:net'
-import { describe, test } from 'node:test'
+import { createServer, type Socket } from 'node:net'
+import { describe, type TestContext, test } from 'node:test'
 import { DOWN, FILE, nextMessage, OPEN, sides, startBridge, startBroker, UP, untilStatus } from './cli-bridge-stage.ts'
 import { type Finished, makeWorkdir, openedge, startOpenedge } from './cli-process.ts'
 
 /** Nobody is there. */
 const NOWHERE = sides('tcp://127.0.0.1:1', 'tcp://127.0.0.1:2')
 const CONNECTED = /, connected (\d+)\n/
+
+/** A server on a free port of loopback, closed when the test is over. */
+async function listenOn(t: TestContext, accept: (socket: Socket) => void): Promise<number> {
+  const server = createServer(accept).listen(0, '127.0.0.1')
+  t.after(() => server.close())
+  await new Promise(resolve => server.once('listening', resolve))
+  const address = server.address()
+  assert.ok(typeof address === 'object' && address !== null, 'it listens')
+  return address.port
+}
 
 describe('openedge bridge', () => {
   test('prints its rules, forwards both ways, and ends with SIGTERM and SIGINT', async t => {
@@ -83,21 +93,43 @@ describe('openedge bridge', () => {
     assert.match((await stage.bridge.stop()).stderr, /^gone\.pem: warning: remotes\[1\]\.ca: does not exist$/m)
   })
 
-  test('a second signal ends it at once', async t => {
+  test('a second signal ends it at once, though a message is not acknowledged', async t => {
     const hub = await startBroker(t)
-    // It takes the connection and never says a word.
-    const silent = createServer(socket => socket.on('error', () => {})).listen(0, '127.0.0.1')
-    t.after(() => silent.close())
-    await new Promise(resolve => silent.once('listening', resolve))
-    const address = silent.address()
-    assert.ok(typeof address === 'object' && address !== null, 'it listens')
-    const yaml = `${sides(hub.url, `tcp://127.0.0.1:${address.port}`)}rules: [${UP}]\n`
-    const { bridge } = await startBridge(t, yaml)
-    await bridge.until(/bridge\.started/, 'stderr')
-    bridge.child.kill('SIGTERM')
-    bridge.child.kill('SIGINT')
-    const { stderr } = await bridge.finished()
-    assert.match(stderr, / msg="bridge\.stopped" service=bridge graceful=(?:true|false)\n$/)
+    // It takes the connection, and acknowledges nothing.
+    const sockets = new Set<Socket>()
+    const port = await listenOn(t, socket => {
+      sockets.add(socket)
+      socket.once('data', () => socket.write(Buffer.from('20020000', 'hex')))
+      socket.on('error', () => {})
+    })
+    t.after(() => {
+      for (const socket of sockets) socket.destroy()
+    })
+    const yaml = `${sides(hub.url, `tcp://127.0.0.1:${port}`)}rules: [${UP}]\nshutdown: { timeout: 10m }\n`
+    const stage = await startBridge(t, yaml)
+    await untilStatus(stage, /, connected 1\n/)
+    await hub.client.publishAsync('up/1', 'hi', { qos: 1 })
+    await untilStatus(stage, /^up +cloud +connected +connected +\S+ +1 +- +1 /m)
+    stage.bridge.child.kill('SIGTERM')
+    await stage.bridge.until(/bridge\.stopping/, 'stderr')
+    const { code, stderr } = await stage.bridge.stop('SIGTERM')
+    assert.equal(code, 1)
+    assert.match(stderr, / msg="bridge\.stopped" service=bridge graceful=false\n$/)
+  })
+
+  test('runs on without a rule and without a socket, until there is something to do', async t => {
+    const yaml = `${NOWHERE}control: { socket: none }\n`
+    const stage = await startBridge(t, yaml)
+    const { bridge } = stage
+    await bridge.until(/bridge\.started.* rules=0 /, 'stderr')
+    assert.match(
+      (await stage.ask('status')).stderr,
+      /^openedge: control\.socket is none in .+: that bridge can't be asked; /,
+    )
+    stage.write(`${yaml}rules: [${UP}]\n`)
+    bridge.child.kill('SIGHUP')
+    await bridge.until(/config\.reloaded" service=bridge changed=rules /, 'stderr')
+    assert.equal((await bridge.stop()).code, 0)
   })
 })
 
@@ -135,12 +167,8 @@ describe('openedge bridge refuses to start', () => {
   })
 
   test('when its figures can not be served where they are to be', async t => {
-    const other = createServer().listen(0, '127.0.0.1')
-    t.after(() => other.close())
-    await new Promise(resolve => other.once('listening', resolve))
-    const address = other.address()
-    assert.ok(typeof address === 'object' && address !== null, 'it listens')
-    const yaml = `${NOWHERE}rules: [${UP}]\nmetrics: { listen: 'http://127.0.0.1:${address.port}' }\n`
+    const port = await listenOn(t, () => {})
+    const yaml = `${NOWHERE}rules: [${UP}]\nmetrics: { listen: 'http://127.0.0.1:${port}' }\n`
     const cwd = makeWorkdir(t, { [FILE]: yaml })
     await refused(
       openedge(['bridge', '-c', FILE], { cwd }),

@@ -23,7 +23,7 @@ describe('help and usage', () => {
     const { code, stdout, stderr } = await openedge(['--help'])
     assert.equal(code, 0)
     assert.equal(stderr, '')
-    for (const name of ['hub', 'check', 'passwd', 'certs', 'version']) {
+    for (const name of ['hub', 'bridge', 'check', 'passwd', 'certs', 'store', 'version']) {
       assert.match(stdout, new RegExp(`^  ${name} +\\S`, 'm'))
       const help = await openedge([name, '--help'])
       assert.equal(help.code, 0)

@@ -1,4 +1,4 @@
-import { BridgeService } from '../../bridge/index.ts'
+import { BridgeService, bridgeRoutes } from '../../bridge/index.ts'
 import { type BridgeConfig, changedBridgeFields, type Loaded } from '../../config/index.ts'
 import { ControlServer } from '../../control/index.ts'
 import type { Arguments, Shell } from '../command.ts'
@@ -7,7 +7,6 @@ import { runService } from '../service/run.ts'
 import { bridgeBanner } from './banner.ts'
 import { readConfiguration } from './configuration.ts'
 import { bridgeKind } from './kind.ts'
-import { bridgeRoutes } from './routes.ts'
 
 /** Runs a bridge until the process is told to stop. */
 export async function runBridge(args: Arguments, shell: Shell): Promise<number> {

@@ -1,7 +1,6 @@
-import type { FlowFigures, LinkFigures, RuleFigures } from '../../bridge/index.ts'
+import type { BridgeAnswer, FlowFigures, LinkFigures, RuleFigures } from '../../bridge/index.ts'
 import { fit, oneLine, widthOf } from '../text.ts'
 import { amount, span, uptime } from '../top/figures.ts'
-import type { BridgeAnswer } from './routes.ts'
 
 const GAP = '  '
 const NOTHING = '-'
@@ -9,7 +8,7 @@ const NOTHING = '-'
 interface Column {
   readonly title: string
   readonly side: 'left' | 'right'
-  cell(rule: RuleFigures, now: number): string
+  readonly cell: (rule: RuleFigures, now: number) => string
 }
 
 const text = (title: string, cell: Column['cell']): Column => ({ title, side: 'left', cell })

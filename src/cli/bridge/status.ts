@@ -1,8 +1,8 @@
+import type { BridgeAnswer } from '../../bridge/index.ts'
 import { type Arguments, EXIT, type Shell } from '../command.ts'
 import { ask, refusal } from '../control/ask.ts'
 import { printJson } from '../control/print-json.ts'
 import { bridgeKind } from './kind.ts'
-import type { BridgeAnswer } from './routes.ts'
 import { statusLines } from './status-view.ts'
 
 const TIMEOUT_MS = 10_000

@@ -9,6 +9,8 @@ import { loadHub } from './kind.ts'
 const EVERYTHING = ['#']
 /** A leading wildcard does not cover what the hub tells of itself. */
 const SYSTEM = '$SYS/#'
+/** What bridges may tell of themselves. */
+const BRIDGE_STATES = '$SYS/bridge/#'
 
 /** A configuration as read, and what becomes of storing. */
 export interface HubRead {
@@ -46,7 +48,7 @@ function openConfig(): HubConfig {
     listen: ['tcp://127.0.0.1:1883', 'ws://127.0.0.1:8083'],
     anonymous: {
       permissions: [
-        { action: 'pub', permit: EVERYTHING },
+        { action: 'pub', permit: [...EVERYTHING, BRIDGE_STATES] },
         { action: 'sub', permit: [...EVERYTHING, SYSTEM] },
       ],
     },

@@ -59,7 +59,7 @@ export async function createLog({ config, baseDir, base, console }: LogOptions):
       maxBytes: config.maxSizeMb * MEGABYTE,
       maxAgeDays: config.maxAgeDays,
       maxBackups: config.maxBackups,
-      onFailure: message => console(`openedge: ${message}; the hub goes on without it\n`),
+      onFailure: message => console(`openedge: ${message}; the ${base['service'] ?? 'program'} goes on without it\n`),
       onRecovery: lines => logger.warn({ lines }, 'log.lines_lost'),
     })
   }

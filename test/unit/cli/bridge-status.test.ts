@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { FlowFigures, LinkFigures, RuleFigures } from '../../../src/bridge/index.ts'
-import type { BridgeAnswer } from '../../../src/cli/bridge/routes.ts'
+import type { BridgeAnswer, FlowFigures, LinkFigures, RuleFigures } from '../../../src/bridge/index.ts'
 import { statusLines } from '../../../src/cli/bridge/status-view.ts'
 
 const NOW = 1_000_000_000
@@ -136,7 +135,8 @@ describe('the status of a bridge', () => {
     const lines = status(rule({ name: '工場の橋', remote: 'x' }), rule({ name: 'p' })).slice(2)
     const at = (line: string, word: string): number => {
       const before = line.slice(0, line.indexOf(word))
-      return [...before].reduce((columns, char) => columns + (char > '\u2e80' ? 2 : 1), 0)
+      // Those of East Asia take two columns each.
+      return before.length + before.replace(/[^\u2e80-\uffff]/g, '').length
     }
     const [titles = '', first = '', second = ''] = lines
     assert.equal(at(first, 'connected'), at(titles, 'HUB LINK'))

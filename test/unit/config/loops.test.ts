@@ -177,6 +177,14 @@ suite('circles', () => {
     )
   })
 
+  test('of a rule that takes a prefix away, and one that takes everything', () => {
+    const rules = [
+      { name: 'r', out: [sub('#')] },
+      { name: 's', in: [sub('a/#', '{#}')] },
+    ]
+    assertCircle(find({ rules }), 'bridge b1 rule r out (# -> cloud)', 'bridge b1 rule s in (cloud a/# -> hub {#})')
+  })
+
   test('of two rules that each have the same filter on both sides', () => {
     const both = { out: [sub('a')], in: [sub('a')] }
     const findings = find({

@@ -7,7 +7,7 @@ import { formatProblem } from '../../../src/config/index.ts'
 import { readWorkdir, type Workdir } from '../../../src/config/workdir.ts'
 
 const APPLICATION = 'var/db/openedge/application.yml'
-const HUB = 'listen: [tcp://127.0.0.1:1883]\n'
+const HUB = 'listen: [tcp://127.0.0.1:1883]\nanonymous: {permissions: [{action: sub, permit: ["#"]}]}\n'
 const BRIDGE = `
 hub: { address: tcp://127.0.0.1:1883 }
 remotes: [{ name: cloud, address: ssl://cloud.example }]
@@ -184,7 +184,7 @@ volumes: [{name: v, path: vol}]
       ['services: [{name: a}]', `${APPLICATION}:1:12: services[0].image: is missing`],
       [
         'services:\n- {image: x, name: a, mounts: [{name: nowhere, path: p}]}\nvolumes: [{name: v}]',
-        `${APPLICATION}:2:38: services[0].mounts[0].name: volume 'nowhere' not found`,
+        `${APPLICATION}:2:39: services[0].mounts[0].name: volume 'nowhere' not found`,
         `${APPLICATION}:3:11: volumes[0].path: is missing`,
       ],
       ['', `${APPLICATION}: starts no service`],
