@@ -9,6 +9,7 @@ import {
   PINGRESP_TYPE,
   PUBACK,
   PUBCOMP,
+  PUBREL,
   type ReadBuffer,
   SUBACK,
   UNSUBACK,
@@ -20,6 +21,8 @@ import type { Flushable, Turns } from './turns.ts'
 const MAX_CONTROL_BYTES = 65_536
 /** A turn that says more than this is written before it is over. */
 const FLUSH_FROM = 262_144
+/** Acknowledgements that wait for a broker that does not read. */
+const MOST_UNREAD = 262_144
 /** The bit of the protocol level by which mosquitto knows a bridge. */
 const BRIDGE_BIT = 0x80
 
@@ -138,7 +141,8 @@ export class Connection implements PacketSink, Flushable, ControlPeer {
   /** Adds an acknowledgement to the output. */
   acknowledge(firstByte: number, packetId: number): void {
     this.output.acknowledge(firstByte, packetId)
-    this.markDirty()
+    if (this.output.controls > MOST_UNREAD) this.close(new Error('it does not read the acknowledgements it is sent'))
+    else this.markDirty()
   }
 
   /** Reads no more for a while. */
@@ -171,8 +175,11 @@ export class Connection implements PacketSink, Flushable, ControlPeer {
   }
 
   onPacket(chunk: Buffer, start: number, body: number, end: number): boolean {
-    const type = (chunk[start] as number) >> 4
-    if (type >= PUBACK && type <= PUBCOMP) {
+    const first = chunk[start] as number
+    const type = first >> 4
+    if ((first & 15) !== (type === PUBREL ? 2 : 0))
+      this.onMalformed(`reserved flags of packet type ${type} [MQTT-2.2.2-2]`)
+    else if (type >= PUBACK && type <= PUBCOMP) {
       if (end - body === 2 && this.#isAccepted)
         this.#sink.onAcknowledgement(type, ((chunk[body] as number) << 8) | (chunk[body + 1] as number))
       else this.onMalformed(`an acknowledgement of ${end - body} bytes, or before CONNACK`)
@@ -215,8 +222,8 @@ export class Connection implements PacketSink, Flushable, ControlPeer {
     if (returnCode === 0) {
       this.#isAccepted = true
       this.#reader.maxBytes = this.#maxBytes
+      this.#toClient(chunk, start, end)
     }
-    this.#toClient(chunk, start, end)
     this.#sink.onConnack(returnCode, ((chunk[body] as number) & 1) !== 0)
   }
 

@@ -1,4 +1,4 @@
-import { ANSWERED, DONE, type Entry, NOBODY } from './entry.ts'
+import { type Entry, NOBODY } from './entry.ts'
 
 const MOST = 65_535
 
@@ -55,13 +55,6 @@ export class Entries {
   orphan(entry: Entry): void {
     entry.epoch = NOBODY
     this.#forgetAlias(entry)
-  }
-
-  /** Forgets those that are only kept to tell a source that asks again. */
-  forgetFinished(isForgotten: (entry: Entry) => boolean): void {
-    for (const entry of this.#byOut.values()) {
-      if ((entry.state === DONE || entry.state === ANSWERED) && isForgotten(entry)) this.delete(entry)
-    }
   }
 
   #forgetAlias(entry: Entry): void {

@@ -2,12 +2,12 @@ import type { ErrorCode } from '../common/index.ts'
 import type { ClientConfig } from '../config/index.ts'
 import type { Side } from './figures.ts'
 
-/** The connection that failed. */
 /** An address as people may see it: the query of a WebSocket URL is where brokers take tokens. */
 export function shownAddress(address: string): string {
   return address.split('?', 1)[0] as string
 }
 
+/** The connection that failed. */
 export interface Where {
   /** The name of the rule. */
   readonly rule: string
@@ -16,6 +16,8 @@ export interface Where {
   readonly clientId: string
   /** What was going on: `connack` waits for the answer to CONNECT, `subscribe` for that to SUBSCRIBE. */
   readonly phase: 'connect' | 'connack' | 'subscribe' | 'connected'
+  /** When our certificate ended, in words; null or absent: it has not, or there is none. */
+  readonly certificateEnded?: string | null
 }
 
 export interface Explanation {

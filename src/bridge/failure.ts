@@ -147,6 +147,12 @@ function explainKeepalive(where: Where): Explanation {
 
 /** Closed without a word. `afterMs` null: nobody knows how long it had been there. */
 function explainClosed(afterMs: number | null, where: Where): Explanation {
+  const { certificateEnded = null, config } = where
+  // Not every server says why it does not take a certificate.
+  if (certificateEnded !== null && (afterMs === null || afterMs < SOON_MS)) {
+    const advice = `our certificate ${config.cert} ended on ${certificateEnded}: renew ${keyOf(where, 'cert')}`
+    return lasting('TLS', `it closed the connection: ${advice}`)
+  }
   switch (where.phase) {
     case 'connect':
       return passing('CLOSED', 'it closed the connection as soon as it was made: see the log of the broker')
@@ -164,7 +170,8 @@ function explainClosed(afterMs: number | null, where: Where): Explanation {
       const start = `it closed the connection after ${formatDuration(roundedTime(afterMs))}`
       if (afterMs >= SOON_MS) return passing('CLOSED', start)
       const twin = `another client with client id ${quoted(where.clientId)} may have come (see ${clientIdKeyOf(where)})`
-      return passing('CLOSED', `${start}: ${twin}, or it does not permit what was published; see the log of the broker`)
+      const advice = `unless it was stopped, ${twin}, or it does not permit what was published; see the log of the broker`
+      return passing('CLOSED', `${start}: ${advice}`)
     }
   }
 }

@@ -6,9 +6,12 @@ import { ANSWERED, DONE, Entry, NOBODY, RECEIVED, RELEASED, SENT } from './entry
 import type { Direction, DropReason, FlowFigures } from './figures.ts'
 import { FlowCounters } from './flow-counters.ts'
 import type { FlowEnd, FlowSettings } from './flow-end.ts'
-import { Outgoing, type PublishParts } from './outgoing.ts'
+import { Outgoing } from './outgoing.ts'
 import { Sender } from './sender.ts'
+import { SourceSide } from './source-side.ts'
 import type { TopicMap, TopicPlan } from './topic-map.ts'
+
+const NO_ID = 'packet identifier 0 [MQTT-2.3.1-1]'
 
 /**
  * One direction of a rule: takes what the source sends, sends it to the target, and tells the source that a message has
@@ -21,28 +24,26 @@ import type { TopicMap, TopicPlan } from './topic-map.ts'
 export class Flow {
   readonly direction: Direction
   readonly counters = new FlowCounters()
-  readonly #source: FlowEnd
+  readonly #source: SourceSide
   readonly #target: FlowEnd
   readonly #log: Logger
   #settings: FlowSettings
   readonly #entries = new Entries()
   readonly #outgoing = new Outgoing()
   readonly #sender: Sender
-  /** Counts the connections of the source. */
-  #epoch = 0
-  /** The source has come back, and repeats what it was not told of before it sends anything new. */
-  #isRepeating = false
   #isStopping = false
   #onDrained: (() => void) | null = null
+  #drained: Promise<void> | null = null
 
   constructor(direction: Direction, ends: { source: FlowEnd; target: FlowEnd }, settings: FlowSettings, log: Logger) {
     this.direction = direction
-    this.#source = ends.source
+    this.#source = new SourceSide(ends.source)
     this.#target = ends.target
     this.#settings = settings
     this.#log = log
     this.#sender = new Sender({
-      ...ends,
+      source: this.#source,
+      target: this.#target,
       entries: this.#entries,
       counters: this.counters,
       settings: () => this.#settings,
@@ -72,19 +73,13 @@ export class Flow {
     const { waiting, inFlight } = this.#sender
     let oldest = waiting.peek()?.at ?? now
     for (const entry of this.#entries) {
-      if (entry.state === DONE || entry.state === ANSWERED) continue
+      if (entry.isFinished) continue
       oldest = Math.min(oldest, entry.at)
       break
     }
     const lagMs = Math.round(now - oldest)
-    return {
-      direction: this.direction,
-      ...counters,
-      dropped: { ...dropped },
-      inFlight,
-      waiting: waiting.length,
-      lagMs,
-    }
+    const { direction } = this
+    return { direction, ...counters, dropped: { ...dropped }, inFlight, waiting: waiting.length, lagMs }
   }
 
   /** Takes a PUBLISH packet of the source. Returns what is wrong with it; null: nothing. */
@@ -98,39 +93,51 @@ export class Flow {
     const plan = this.#settings.topics.find(chunk, body + 2, topicLength)
     if (plan === null) return 'a topic that is no well-formed UTF-8 [MQTT-1.5.3-1]'
     const id = qos > 0 ? ((chunk[topicEnd] as number) << 8) | (chunk[topicEnd + 1] as number) : 0
-    if (qos > 0 && id === 0) return 'packet identifier 0 [MQTT-2.3.1-1]'
+    if (qos > 0 && id === 0) return NO_ID
     if (this.#isStopping && qos > 0) return null // not acknowledged, so the source has it for the next start
     this.counters.received++
-    const outQos = Math.min(qos, plan.qos)
-    if (plan.qos >= 0 && plan.problem === '')
-      this.#make(connection, chunk, { start, topicEnd, payloadAt, end }, plan, outQos)
-    else this.#outgoing.none()
     const isAgain = (first & 8) !== 0
     if (qos > 0) {
-      if (this.#isRepeating && !isAgain) this.#repeated()
-      if (this.#entries.size > 0 && this.#isKnown(id, isAgain)) return null
+      if (this.#source.isRepeating && !isAgain) this.#repeated()
+      if (this.#entries.size > 0 && this.#isKnown(id, isAgain, chunk, payloadAt, end)) return null
+      this.#source.reopen(id)
     }
     const now = connection.lastRead
     const reason = this.#refusal(plan, chunk, payloadAt, end, now)
-    if (reason !== null) this.#drop(reason, plan, qos, id)
-    else if (outQos > 0) this.#forward(plan, { id, qos, epoch: this.#epoch, isAgain }, outQos, now)
+    if (reason !== null) {
+      this.#drop(reason, plan, qos, id)
+      return null
+    }
+    const outQos = Math.min(qos, plan.qos)
+    const firstByte = 0x30 | (outQos << 1) | (plan.clearsRetain ? 0 : first & 1)
+    if (plan.targetBytes === null && qos > 0 === outQos > 0)
+      this.#outgoing.keep(chunk, connection.isShared, start, end, firstByte)
+    else this.#outgoing.rewrite(chunk, start, topicEnd, payloadAt, end, plan.targetBytes, firstByte)
+    if (outQos > 0) this.#forward(plan, id, qos, isAgain, outQos, now)
     else {
       this.#sender.offerQos0(this.#outgoing, plan, now)
-      if (qos > 0) this.#answer(qos, id)
+      if (qos > 0) this.#source.takes(qos, id)
     }
     return null
   }
 
-  /** The source sends a message of `length` bytes, more than are taken; its head lies in chunk[start..end). */
-  oversize(chunk: Buffer, start: number, body: number, end: number, length: number): void {
+  /**
+   * The source sends a message of `length` bytes, more than are taken; its head lies in chunk[start..end). Returns what is
+   * wrong with it; null: nothing else.
+   */
+  oversize(chunk: Buffer, start: number, body: number, end: number, length: number): string | null {
     const qos = ((chunk[start] as number) >> 1) & 3
     const topicEnd = body + 2 + (((chunk[body] as number) << 8) | (chunk[body + 1] as number))
-    if (topicEnd + 2 > end || (this.#isStopping && qos > 0)) return
+    if (topicEnd + 2 > end || qos === 3) return 'a PUBLISH that is too short, or of QoS 3'
+    const id = ((chunk[topicEnd] as number) << 8) | (chunk[topicEnd + 1] as number)
+    if (qos > 0 && id === 0) return NO_ID
+    if (this.#isStopping && qos > 0) return null
     this.counters.received++
     this.counters.dropped.oversize++
     const topic = chunk.toString('utf8', body + 2, topicEnd)
     this.#log.error({ direction: this.direction, topic, bytes: length }, 'bridge.message_oversize')
-    if (qos > 0) this.#answer(qos, ((chunk[topicEnd] as number) << 8) | (chunk[topicEnd + 1] as number))
+    if (qos > 0) this.#source.takes(qos, id)
+    return null
   }
 
   /** All of what was read has been looked at. */
@@ -140,23 +147,28 @@ export class Flow {
 
   /** PUBREL from the source. */
   released(id: number): void {
+    const source = this.#source
+    if (id === 0) return source.fail(`sends PUBREL with ${NO_ID}`)
     const entry = this.#entries.ofSource(id)
     if (entry === undefined) {
       if (this.#isStopping) return
       // Begun by an earlier process: the target knows it by the same identifier, unless that is taken by now.
-      if (this.#entries.ofTarget(id) === undefined && this.#mayRelay2()) this.#relayPubrel(id)
-      else this.#source.connection?.acknowledge(PUBCOMP_BYTE, id)
+      const isRelayed = !source.closes(id) && this.#entries.ofTarget(id) === undefined && this.topics.maxQos === 2
+      if (isRelayed) this.#relayPubrel(id)
+      else source.pubcomp(id)
       return
     }
-    entry.epoch = this.#epoch
-    if (entry.state === ANSWERED || entry.state === DONE) {
+    entry.epoch = source.epoch
+    if (entry.isFinished) {
       this.#entries.delete(entry)
-      this.#source.connection?.acknowledge(PUBCOMP_BYTE, id)
-    } else if (entry.state === RECEIVED) this.#release(entry)
+      source.pubcomp(id)
+    } else if (entry.state === RECEIVED) this.#sender.release(entry)
+    else entry.isReleased = true
   }
 
   /** PUBACK, PUBREC or PUBCOMP from the target. */
   acknowledged(type: number, id: number): void {
+    if (id === 0) return this.#target.fail(`acknowledges ${NO_ID}`)
     const entry = this.#entries.ofTarget(id)
     if (type === PUBACK) {
       if (entry?.state === SENT && entry.outQos === 1) this.#arrived(entry, PUBACK_BYTE)
@@ -165,23 +177,23 @@ export class Flow {
       else if (entry.state === SENT && entry.outQos === 2) {
         entry.state = RECEIVED
         this.#sender.progress(entry)
-        if (entry.epoch === NOBODY) this.#release(entry)
-        else this.#tell(entry, PUBREC_BYTE)
+        if (entry.epoch === NOBODY || entry.isReleased) this.#sender.release(entry)
+        else this.#source.tell(entry, PUBREC_BYTE)
       }
     } else if (type === PUBCOMP && entry?.state === RELEASED) this.#arrived(entry, PUBCOMP_BYTE)
   }
 
   /** The source has a new connection. */
   sourceUp(sessionPresent: boolean): void {
-    this.#epoch++
-    this.#isRepeating = sessionPresent
+    this.#source.up(sessionPresent)
     if (sessionPresent) return
     // Who has forgotten everything repeats nothing and asks for nothing; its next messages may have any identifier.
-    this.#entries.forgetFinished(() => true)
-    for (const entry of this.#entries) {
-      this.#entries.orphan(entry)
-      if (entry.state === RECEIVED) this.#release(entry)
-    }
+    for (const entry of this.#entries) this.#leave(entry)
+  }
+
+  /** The connection to the source is over. */
+  sourceDown(): void {
+    this.#checkDrained()
   }
 
   /** The target has a new connection. */
@@ -201,19 +213,17 @@ export class Flow {
   }
 
   /**
-   * Takes no more from the source. Resolves when the target has acknowledged all that it was sent, or can't because it is away;
-   * what was not sent stays with the source.
+   * Takes no more from the source. Resolves when the target has acknowledged all that it was sent, or can't because one of the
+   * two is away; what was not sent stays with the source.
    */
-  async drain(): Promise<void> {
+  drain(): Promise<void> {
     this.#isStopping = true
-    this.#sender.waiting.remove(entry => {
-      if (entry.outQos > 0) this.#entries.delete(entry)
-      return entry.outQos > 0
-    })
-    await new Promise<void>(resolve => {
+    this.#sender.forgetWaiting()
+    this.#drained ??= new Promise<void>(resolve => {
       this.#onDrained = resolve
-      this.#checkDrained()
     })
+    this.#checkDrained()
+    return this.#drained
   }
 
   /** There is no more time. */
@@ -223,38 +233,44 @@ export class Flow {
     this.#onDrained?.()
   }
 
-  #make(connection: Connection, chunk: Buffer, parts: PublishParts, plan: TopicPlan, outQos: number): void {
-    const first = chunk[parts.start] as number
-    const firstByte = 0x30 | (outQos << 1) | (plan.clearsRetain ? 0 : first & 1)
-    const hasId = (first & 0x06) !== 0
-    if (plan.targetBytes === null && hasId === outQos > 0)
-      this.#outgoing.keep(chunk, connection.isShared, parts, firstByte)
-    else this.#outgoing.rewrite(chunk, parts, plan.targetBytes, firstByte)
-  }
-
   /** Whether the source repeats what is on its way. Answers what can be answered. */
-  #isKnown(id: number, isAgain: boolean): boolean {
+  #isKnown(id: number, isAgain: boolean, chunk: Buffer, payloadAt: number, end: number): boolean {
     const entry = this.#entries.ofSource(id)
     if (entry === undefined) return false
-    const { state, bytes, start, end } = entry
-    if (isAgain && this.#outgoing.isSameAs(bytes, start, end)) {
-      const isNews = entry.epoch !== this.#epoch
-      entry.epoch = this.#epoch
-      if (state === DONE && entry.sourceQos === 2) entry.state = ANSWERED
-      else if (state === DONE) this.#entries.delete(entry)
-      if (state === DONE || state === ANSWERED || (state === RECEIVED && isNews)) this.#answer(entry.sourceQos, id)
-      return true
+    if (!isAgain || !entry.hasPayload(chunk, payloadAt, end)) {
+      this.#leave(entry) // another message under that identifier: the source is done with the one that had it
+      return false
     }
-    // Another message under that identifier: the source is done with the one that had it.
-    if (state === DONE || state === ANSWERED) this.#entries.delete(entry)
-    else this.#entries.orphan(entry)
-    return false
+    const { state } = entry
+    entry.epoch = this.#source.epoch
+    if (state === DONE && entry.sourceQos === 1) {
+      this.#entries.delete(entry)
+      this.#source.tell(entry, PUBACK_BYTE)
+    } else if (state === DONE || state === ANSWERED || state === RECEIVED) {
+      if (state === DONE) entry.state = ANSWERED
+      this.#source.tell(entry, PUBREC_BYTE)
+    }
+    return true
   }
 
-  /** The source sends something new: it has repeated all that it wanted to. */
+  /** The source sends something new: it has repeated all that it wanted to, and knows nothing of the rest. */
   #repeated(): void {
-    this.#isRepeating = false
-    this.#entries.forgetFinished(entry => entry.state === DONE && entry.epoch !== this.#epoch)
+    this.#source.isRepeating = false
+    const { epoch } = this.#source
+    // PUBREL may be all that it says of a message that was received, and that may come later.
+    for (const entry of this.#entries) {
+      if (entry.epoch !== epoch && entry.state !== RECEIVED && entry.state !== ANSWERED && entry.state !== RELEASED)
+        this.#leave(entry)
+    }
+  }
+
+  /** The source knows nothing of a message any more. */
+  #leave(entry: Entry): void {
+    if (entry.isFinished) this.#entries.delete(entry)
+    else {
+      this.#entries.orphan(entry)
+      if (entry.state === RECEIVED) this.#sender.release(entry)
+    }
   }
 
   #refusal(plan: TopicPlan, chunk: Buffer, payloadAt: number, end: number, now: number): DropReason | null {
@@ -265,20 +281,22 @@ export class Flow {
     return plan.limit !== null && plan.limit.admit(1, now) === 0 ? 'limited' : null
   }
 
-  #forward(
-    plan: TopicPlan,
-    source: { id: number; qos: number; epoch: number; isAgain: boolean },
-    outQos: number,
-    now: number,
-  ): void {
-    const outId = this.#entries.idFor(source.id)
+  #forward(plan: TopicPlan, id: number, qos: number, isAgain: boolean, outQos: number, now: number): void {
+    const outId = this.#entries.idFor(id)
     if (outId === 0) {
       this.#source.fail('sends more messages than there are packet identifiers')
       return
     }
     this.#outgoing.identify(outId)
-    if (source.isAgain) this.counters.duplicates++
-    const entry = new Entry(source, { id: outId, qos: outQos }, this.#outgoing, now)
+    if (isAgain) this.counters.duplicates++
+    const { bytes, start, end } = this.#outgoing
+    const entry = new Entry(bytes, start, end, now)
+    entry.sourceId = id
+    entry.sourceQos = qos
+    entry.epoch = this.#source.epoch
+    entry.isAgain = isAgain
+    entry.outId = outId
+    entry.outQos = outQos
     this.#entries.add(entry)
     this.#sender.offer(entry, plan)
   }
@@ -292,8 +310,8 @@ export class Flow {
   /** The target has taken a message for good. */
   #arrived(entry: Entry, byte: number): void {
     const sender = this.#sender
-    sender.inFlight--
     this.counters.acknowledged++
+    sender.leaves(entry)
     this.#finish(entry, byte)
     sender.progress(entry)
     if (sender.waiting.length > 0) sender.pump()
@@ -303,18 +321,20 @@ export class Flow {
   /** Tells the source that it need not keep a message any longer, now or when it asks. */
   #finish(entry: Entry, byte: number): void {
     const isHalf = byte === PUBACK_BYTE && entry.sourceQos === 2
-    if (this.#tell(entry, isHalf ? PUBREC_BYTE : byte)) {
-      if (isHalf) entry.state = ANSWERED
-      else this.#entries.delete(entry)
-    } else if (entry.epoch === NOBODY) this.#entries.delete(entry)
-    else entry.state = DONE
+    const isTold = this.#source.tell(entry, isHalf ? PUBREC_BYTE : byte)
+    if ((isTold && !isHalf) || entry.epoch === NOBODY) this.#entries.delete(entry)
+    else {
+      entry.state = isTold ? ANSWERED : DONE
+      entry.seal()
+    }
   }
 
   #giveUp(entry: Entry): void {
-    this.counters.dropped.rejected++
+    // Of a message that an earlier process has sent only the end is given up.
+    if (entry.size > 0) this.counters.dropped.rejected++
     const fields = { direction: this.direction, topic: entry.topic(), bytes: entry.size }
     this.#log.error(fields, 'bridge.message_rejected')
-    this.#finish(entry, PUBACK_BYTE)
+    this.#finish(entry, entry.state === RELEASED ? PUBCOMP_BYTE : PUBACK_BYTE)
   }
 
   #drop(reason: DropReason, plan: TopicPlan, qos: number, id: number): void {
@@ -323,42 +343,27 @@ export class Flow {
       const { topic, problem } = plan
       this.#log.warn({ direction: this.direction, topic, reason, problem }, 'bridge.message_dropped')
     }
-    if (qos > 0) this.#answer(qos, id)
-  }
-
-  /** Tells the source of a message. False when it can't be told on this connection. */
-  #tell(entry: Entry, byte: number): boolean {
-    const { connection } = this.#source
-    if (connection === null || entry.epoch !== this.#epoch) return false
-    connection.acknowledge(byte, entry.sourceId)
-    return true
-  }
-
-  /** Tells the source that a message of this QoS is taken. */
-  #answer(qos: number, id: number): void {
-    this.#source.connection?.acknowledge(qos === 2 ? PUBREC_BYTE : PUBACK_BYTE, id)
+    if (qos > 0) this.#source.takes(qos, id)
   }
 
   #relayPubrel(id: number): void {
-    const source = { id, qos: 2, epoch: this.#epoch, isAgain: true }
-    const entry = new Entry(source, { id, qos: 2 }, { bytes: NOTHING, start: 0, end: 0 }, performance.now())
+    const entry = Entry.ofPubrel(performance.now())
+    entry.sourceId = id
+    entry.sourceQos = 2
+    entry.epoch = this.#source.epoch
+    entry.outId = id
+    entry.outQos = 2
     this.#entries.add(entry)
-    this.#sender.inFlight++
-    this.#release(entry)
-  }
-
-  #release(entry: Entry): void {
-    entry.state = RELEASED
-    this.#target.connection?.acknowledge(PUBREL_BYTE, entry.outId)
-  }
-
-  #mayRelay2(): boolean {
-    return this.#settings.topics.filters.some(({ qos }) => qos === 2)
+    this.#sender.releaseUnknown(entry)
   }
 
   #checkDrained(): void {
-    if (this.#sender.inFlight === 0 || this.#target.connection === null) this.#onDrained?.()
+    if (this.#onDrained === null) return
+    if (this.#target.connection !== null && this.#sender.inFlight > 0) {
+      for (const { state } of this.#entries) {
+        if (state === SENT || state === RELEASED || (state === RECEIVED && this.#source.isThere)) return
+      }
+    }
+    this.#onDrained()
   }
 }
-
-const NOTHING = Buffer.alloc(0)

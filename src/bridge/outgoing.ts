@@ -1,53 +1,59 @@
 import { byteLengthOfRemaining, writeRemaining } from '../wire/index.ts'
 
 const LARGEST_ARENA = 65_536
-
-/** What is left to know of a PUBLISH packet that was read: where its parts are. */
-export interface PublishParts {
-  readonly start: number
-  /** Behind the topic. */
-  readonly topicEnd: number
-  readonly payloadAt: number
-  readonly end: number
-}
+/** So much is copied at once: a small message that waits for its acknowledgement keeps no more than this alive. */
+const SEGMENT = 16_384
+const NOTHING = Buffer.alloc(0)
 
 /**
  * Makes the packet that leaves out of the one that came, in memory that may be kept. A packet that only changes its first
- * byte and its identifier is part of one copy of all that was read; others are written one behind the other. So what
+ * byte and its identifier is part of a copy of what was read with it; others are written one behind the other. So what
  * leaves together lies together, and is written without being copied again.
  */
 export class Outgoing {
-  bytes: Buffer = Buffer.alloc(0)
+  bytes: Buffer = NOTHING
   start = 0
   end = 0
-  /** The chunk that a copy was made of, the copy, and what to take from a position in the chunk to have that in the copy. */
+  /** The chunk that a copy was made of, where it begins there and where it ends, and the copy. */
   #source: Buffer | null = null
-  #copy: Buffer = this.bytes
-  #shift = 0
+  #from = 0
+  #to = 0
+  #copy: Buffer = NOTHING
   #arena: Buffer | null = null
   #used = 0
 
-  /** The same topic, and an identifier or none as before. */
-  keep(chunk: Buffer, isShared: boolean, parts: PublishParts, firstByte: number): void {
-    if (this.#source !== chunk) {
+  /** The same topic, and an identifier or none as before: the packet is chunk[start..end) with another first byte. */
+  keep(chunk: Buffer, isShared: boolean, start: number, end: number, firstByte: number): void {
+    if (this.#source !== chunk || end > this.#to) {
       this.#source = chunk
       // Memory that is not read into again is as good as a copy: nobody else looks at it any more.
-      this.#copy = isShared ? Buffer.from(chunk.subarray(parts.start)) : chunk
-      this.#shift = isShared ? parts.start : 0
+      this.#from = isShared ? start : 0
+      this.#to = isShared ? Math.max(end, Math.min(start + SEGMENT, chunk.length)) : chunk.length
+      this.#copy = isShared ? Buffer.from(chunk.subarray(this.#from, this.#to)) : chunk
     }
     this.bytes = this.#copy
-    this.start = parts.start - this.#shift
-    this.end = parts.end - this.#shift
+    this.start = start - this.#from
+    this.end = end - this.#from
     this.bytes[this.start] = firstByte
   }
 
-  /** Another topic (the same if null), or an identifier where none was or the other way round. */
-  rewrite(chunk: Buffer, parts: PublishParts, topic: Buffer | null, firstByte: number): void {
-    const { start, topicEnd, payloadAt, end } = parts
-    const qos = (firstByte >> 1) & 3
-    const topicAt = topicEnd - topicLengthBefore(chunk, start)
+  /**
+   * Another topic (the same if null), or an identifier where none was or the other way round. The packet is
+   * chunk[start..end), its topic ends at `topicEnd`.
+   */
+  rewrite(
+    chunk: Buffer,
+    start: number,
+    topicEnd: number,
+    payloadAt: number,
+    end: number,
+    topic: Buffer | null,
+    firstByte: number,
+  ): void {
+    const hasId = (firstByte & 0x06) !== 0
+    const topicAt = bodyOf(chunk, start) + 2
     const topicLength = topic === null ? topicEnd - topicAt : topic.length
-    const rest = 2 + topicLength + (qos > 0 ? 2 : 0) + (end - payloadAt)
+    const rest = 2 + topicLength + (hasId ? 2 : 0) + (end - payloadAt)
     const length = 1 + byteLengthOfRemaining(rest) + rest
     const at = this.#room(length, chunk.length - start)
     const arena = this.#arena as Buffer
@@ -57,17 +63,11 @@ export class Outgoing {
     arena[next++] = topicLength & 0xff
     if (topic === null) chunk.copy(arena, next, topicAt, topicEnd)
     else topic.copy(arena, next)
-    next += topicLength + (qos > 0 ? 2 : 0)
+    next += topicLength + (hasId ? 2 : 0)
     chunk.copy(arena, next, payloadAt, end)
     this.bytes = arena
     this.start = at
     this.end = at + length
-  }
-
-  /** There is no packet to send. */
-  none(): void {
-    this.start = 0
-    this.end = 0
   }
 
   /** Writes the packet identifier, if the packet has room for one. */
@@ -79,25 +79,12 @@ export class Outgoing {
     bytes[at + 1] = packetId & 0xff
   }
 
-  /** Whether another packet is the same but for its flags and its identifier. */
-  isSameAs(bytes: Buffer, start: number, end: number): boolean {
-    if (end - start !== this.end - this.start || end === start) return false
-    const id = identifierAt(bytes, start) - start
-    if (id !== identifierAt(this.bytes, this.start) - this.start) return false
-    const mine = this.start
-    return (
-      bytes.compare(this.bytes, mine + 1, mine + id, start + 1, start + id) === 0 &&
-      bytes.compare(this.bytes, mine + id + 2, this.end, start + id + 2, end) === 0
-    )
-  }
-
   /** All of a chunk was read: what is still wanted of it is kept elsewhere. */
   release(): void {
     this.#source = null
     this.#arena = null
-    this.#copy = EMPTY
-    this.bytes = EMPTY
-    this.none()
+    this.#copy = NOTHING
+    this.bytes = NOTHING
   }
 
   /** Room for `length` bytes behind what is there. `remaining`: bytes of the chunk from here, which are all that may follow. */
@@ -114,18 +101,10 @@ export class Outgoing {
   }
 }
 
-const EMPTY = Buffer.alloc(0)
-
-/** Where the packet identifier of a PUBLISH packet is, if it has one. */
-function identifierAt(bytes: Buffer, start: number): number {
-  const body = bodyOf(bytes, start)
-  return body + 2 + (((bytes[body] as number) << 8) | (bytes[body + 1] as number))
-}
-
 /** The topic of a PUBLISH packet. */
 export function topicOf(bytes: Buffer, start: number): string {
-  const body = bodyOf(bytes, start)
-  return bytes.toString('utf8', body + 2, body + 2 + topicLengthBefore(bytes, start))
+  const topicAt = bodyOf(bytes, start) + 2
+  return bytes.toString('utf8', topicAt, identifierAt(bytes, start))
 }
 
 /** The payload of a PUBLISH packet, where it lies. */
@@ -134,9 +113,10 @@ export function payloadOf(bytes: Buffer, start: number, end: number): Buffer {
   return bytes.subarray(identifierAt(bytes, start) + (hasId ? 2 : 0), end)
 }
 
-function topicLengthBefore(bytes: Buffer, start: number): number {
+/** Behind the topic of a PUBLISH packet, where its identifier is if it has one. */
+function identifierAt(bytes: Buffer, start: number): number {
   const body = bodyOf(bytes, start)
-  return ((bytes[body] as number) << 8) | (bytes[body + 1] as number)
+  return body + 2 + (((bytes[body] as number) << 8) | (bytes[body + 1] as number))
 }
 
 function bodyOf(bytes: Buffer, start: number): number {

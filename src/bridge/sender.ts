@@ -1,21 +1,24 @@
 import { PUBREL_BYTE } from '../wire/index.ts'
 import type { Connection } from './connection.ts'
 import type { Entries } from './entries.ts'
-import { Entry, NOBODY, RELEASED, SENT } from './entry.ts'
+import { Entry, RECEIVED, RELEASED, SENT } from './entry.ts'
 import type { FlowCounters } from './flow-counters.ts'
 import type { FlowEnd, FlowSettings } from './flow-end.ts'
 import type { Outgoing } from './outgoing.ts'
 import { PROBATION_MS, Quarantine } from './quarantine.ts'
+import type { SourceSide } from './source-side.ts'
 import type { TopicPlan } from './topic-map.ts'
 import { Waiting } from './waiting.ts'
 
-/** QoS 0 for a target that does not keep up is dropped above this much unwritten output. */
+/** Above this much unwritten output a target does not keep up: QoS 0 is dropped, the rest waits. */
 const MOST_UNWRITTEN = 1_048_576
+/** Above this much that was sent and not acknowledged the rest waits, whatever the window is. */
+const MOST_IN_FLIGHT = 16_777_216
 /** Above this much that waits the source is not read any further, until half of it has gone. */
 const MOST_WAITING = 16_777_216
 
 export interface SenderParts {
-  readonly source: FlowEnd
+  readonly source: SourceSide
   readonly target: FlowEnd
   readonly entries: Entries
   readonly counters: FlowCounters
@@ -34,6 +37,7 @@ export class Sender {
   readonly waiting = new Waiting()
   readonly #parts: SenderParts
   readonly #quarantine = new Quarantine()
+  #bytesInFlight = 0
   /** Sent and acknowledged on this connection. */
   #sent = 0
   #acknowledged = 0
@@ -52,7 +56,8 @@ export class Sender {
   /** Sends a message of QoS 1 or 2 now, or when it may go. */
   offer(entry: Entry, plan: TopicPlan): void {
     const { connection } = this.#parts.target
-    if (connection !== null && this.#mayPass(entry.outQos)) this.#send(entry, connection, plan)
+    if (connection !== null && this.waiting.length === 0 && this.#hasRoom(connection, entry))
+      this.#send(entry, connection, plan)
     else this.#wait(entry)
   }
 
@@ -60,8 +65,8 @@ export class Sender {
   offerQos0({ bytes, start, end }: Outgoing, plan: TopicPlan, now: number): void {
     const { counters, target } = this.#parts
     const { connection } = target
-    const isBusy = connection !== null && connection.blocked && connection.output.size > MOST_UNWRITTEN
-    if (connection !== null && !isBusy && this.#mayPass(0)) {
+    const isBusy = connection !== null && isFull(connection)
+    if (connection !== null && !isBusy && this.waiting.length === 0 && !this.#quarantine.isOn) {
       connection.output.append(bytes, start, end, false)
       connection.markDirty()
       this.#parts.onSent(plan, bytes, start, end)
@@ -78,8 +83,7 @@ export class Sender {
       this.waiting.dropQos0()
       counters.dropped.offline++
     }
-    const nobody = { id: 0, qos: 0, epoch: NOBODY, isAgain: false }
-    this.#wait(new Entry(nobody, { id: 0, qos: 0 }, { bytes, start, end }, now))
+    this.#wait(new Entry(bytes, start, end, now))
   }
 
   /** There is a connection: what was not acknowledged goes again, in order [MQTT-4.4.0-1], then what waits. */
@@ -87,8 +91,11 @@ export class Sender {
     this.#sent = 0
     this.#acknowledged = 0
     if (!this.#hasMetTarget && sessionPresent) this.#cleared = new Set()
-    if (!sessionPresent) this.#cleared = null
     this.#hasMetTarget = true
+    if (!sessionPresent) {
+      this.#cleared = null
+      this.#beginAgain()
+    }
     if (this.#quarantine.isOn) {
       this.#probation = setTimeout(() => this.#trySuspect(), PROBATION_MS)
       return
@@ -104,35 +111,53 @@ export class Sender {
     this.close()
     const ending = { sent: this.#sent, acknowledged: this.#acknowledged, isByPeer, sinceSuspectMs }
     if (this.#quarantine.convicts(ending) && suspect !== null) {
-      this.inFlight--
+      this.leaves(suspect)
       this.#parts.onGivenUp(suspect)
     }
     for (const entry of this.#parts.entries) entry.own()
     if (this.#parts.settings().offlineMax > 0 || this.waiting.qos0 === 0) return
     this.#parts.counters.dropped.offline += this.waiting.qos0
     this.waiting.remove(entry => entry.outQos === 0)
+    this.#resumeSource()
   }
 
-  /** The target is done with a message, or with the first half of one: it is not stuck. */
+  /** The target has a message, or the first half of one: it is not stuck. */
   progress(entry: Entry): void {
     this.#acknowledged++
     if (!this.#quarantine.isOn) return
+    const suspect = this.#suspect
     this.#quarantine.lift()
-    this.#suspect = null
+    this.close()
     const { connection } = this.#parts.target
     if (connection === null) return
-    this.#resend(connection, entry)
+    this.#resend(connection, suspect ?? entry)
     queueMicrotask(() => this.pump())
+  }
+
+  /** The target is done with a message. */
+  leaves(entry: Entry): void {
+    this.inFlight--
+    this.#bytesInFlight -= entry.size
+  }
+
+  /** QoS 2: sends PUBREL. */
+  release(entry: Entry): void {
+    entry.state = RELEASED
+    if (!this.#quarantine.isOn) this.#parts.target.connection?.acknowledge(PUBREL_BYTE, entry.outId)
+  }
+
+  /** As release(), of a message that an earlier process has sent. */
+  releaseUnknown(entry: Entry): void {
+    this.inFlight++
+    this.release(entry)
   }
 
   /** Sends what waits, as far as the window and the connection take it. */
   pump(): void {
-    const { target, source } = this.#parts
-    const { connection } = target
+    const { connection } = this.#parts.target
     if (connection === null || this.#quarantine.isOn) return
-    const { window } = this.#parts.settings()
     for (let next = this.waiting.peek(); next !== null; next = this.waiting.peek()) {
-      if ((next.outQos > 0 && this.inFlight >= window) || connection.blocked || connection.isClosed) break
+      if (connection.blocked || connection.isClosed || (next.outQos > 0 && !this.#hasRoom(connection, next))) break
       this.waiting.shift()
       if (next.outQos > 0) this.#send(next, connection, null)
       else {
@@ -141,7 +166,16 @@ export class Sender {
         this.#parts.onSent(null, next.bytes, next.start, next.end)
       }
     }
-    if (this.waiting.bytes <= MOST_WAITING / 2) source.connection?.resume()
+    this.#resumeSource()
+  }
+
+  /** Forgets what has not been sent, but for QoS 0. */
+  forgetWaiting(): void {
+    this.waiting.remove(entry => {
+      if (entry.outQos > 0) this.#parts.entries.delete(entry)
+      return entry.outQos > 0
+    })
+    this.#resumeSource()
   }
 
   /** Ends what is timed. */
@@ -151,10 +185,11 @@ export class Sender {
     this.#suspect = null
   }
 
-  /** Whether a message may go now without overtaking another, or leaving the window. */
-  #mayPass(outQos: number): boolean {
-    if (this.waiting.length > 0 || this.#quarantine.isOn) return false
-    return outQos === 0 || this.inFlight < this.#parts.settings().window
+  /** Whether a message of QoS 1 or 2 fits into what the target is sent before it acknowledges. */
+  #hasRoom(connection: Connection, entry: Entry): boolean {
+    if (this.#quarantine.isOn || this.inFlight >= this.#parts.settings().window) return false
+    if (isFull(connection)) return false
+    return this.inFlight === 0 || this.#bytesInFlight + entry.size <= MOST_IN_FLIGHT
   }
 
   #wait(entry: Entry): void {
@@ -163,7 +198,11 @@ export class Sender {
     const { source, target } = this.#parts
     // Two that wait for each other would wait for ever.
     if (target.connection?.isPaused === true) source.fail('sends more than the other side of the rule takes')
-    else source.connection?.pause()
+    else source.pause()
+  }
+
+  #resumeSource(): void {
+    if (this.waiting.bytes <= MOST_WAITING / 2) this.#parts.source.resume()
   }
 
   #send(entry: Entry, connection: Connection, plan: TopicPlan | null): void {
@@ -175,25 +214,40 @@ export class Sender {
     }
     entry.state = SENT
     this.inFlight++
+    this.#bytesInFlight += end - start
     this.#sent++
     connection.output.append(bytes, start, end, false)
     connection.markDirty()
     this.#parts.onSent(plan, bytes, start, end)
   }
 
-  #resend(connection: Connection, except: Entry | null): void {
+  /** The target has forgotten everything: what it has not got for good it gets anew. */
+  #beginAgain(): void {
     for (const entry of this.#parts.entries) {
-      if (entry.state === RELEASED) connection.acknowledge(PUBREL_BYTE, entry.outId)
-      else if (entry.state === SENT && entry !== except) this.#sendAgain(entry, connection)
+      if ((entry.state !== RECEIVED && entry.state !== RELEASED) || entry.size === 0) continue
+      entry.isReleased ||= entry.state === RELEASED
+      entry.state = SENT
     }
   }
 
-  #sendAgain(entry: Entry, connection: Connection): void {
+  #resend(connection: Connection, except: Entry | null): void {
+    for (const entry of this.#parts.entries) if (entry !== except) this.#sendAgain(entry, connection)
+  }
+
+  /** What is to be said of a message on a new connection. False: nothing. */
+  #sendAgain(entry: Entry, connection: Connection): boolean {
+    if (entry.state === RELEASED) {
+      this.#sent++
+      connection.acknowledge(PUBREL_BYTE, entry.outId)
+      return true
+    }
+    if (entry.state !== SENT) return false
     this.#sent++
     this.#parts.counters.duplicates++
     entry.bytes[entry.start] = (entry.bytes[entry.start] as number) | 8 // [MQTT-3.3.1-1]
     connection.output.append(entry.bytes, entry.start, entry.end, false)
     connection.markDirty()
+    return true
   }
 
   #trySuspect(): void {
@@ -201,14 +255,16 @@ export class Sender {
     const { connection } = this.#parts.target
     if (connection === null) return
     for (const entry of this.#parts.entries) {
-      if (entry.state === RELEASED) connection.acknowledge(PUBREL_BYTE, entry.outId)
-      if (entry.state !== SENT || this.#suspect !== null) continue
+      if (!this.#sendAgain(entry, connection)) continue
       this.#suspect = entry
       this.#suspectSentAt = performance.now()
-      this.#sendAgain(entry, connection)
+      return
     }
-    if (this.#suspect !== null) return
     this.#quarantine.lift()
     this.pump()
   }
+}
+
+function isFull(connection: Connection): boolean {
+  return connection.blocked && connection.output.size > MOST_UNWRITTEN
 }

@@ -45,6 +45,8 @@ const PLAN_BYTES = 550
 export class TopicMap {
   /** What to subscribe to at the source, each filter once. */
   readonly filters: readonly { readonly topic: string; readonly qos: number }[]
+  /** The highest QoS that a message may leave with. */
+  readonly maxQos: number
   readonly #tree = new SubscriptionTree<Subscription>()
   readonly #limits: ReadonlyMap<string, Subscription>
   #slots: (Plan | null)[] = emptySlots(FIRST_SLOTS)
@@ -72,6 +74,7 @@ export class TopicMap {
       if (old !== undefined) subscription.continues(old)
       this.#tree.add(subscription.config.topic, subscription, subscription.config.qos)
     }
+    this.maxQos = chosen.reduce((most, { config }) => Math.max(most, Math.min(config.qos, config.target.qos)), 0)
     this.filters = chosen.map(({ config: { topic, qos } }) => ({ topic, qos }))
     this.#limits = new Map(chosen.map(subscription => [subscription.key, subscription]))
     this.#last = this.#make(Buffer.alloc(0), 0)

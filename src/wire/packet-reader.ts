@@ -106,6 +106,7 @@ export class PacketReader {
   }
 
   #scan(chunk: Buffer, from: number): void {
+    if (this.#stopped) return
     const sink = this.#sink
     const available = chunk.length
     let at = from
@@ -138,6 +139,7 @@ export class PacketReader {
         const headEnd = at + Math.min(end - at, LONGEST_HEAD)
         if (headEnd > available) break
         sink.onOversize?.(chunk, at, body, headEnd, end - at)
+        if (this.#stopped) return
         at = Math.min(end, available)
         this.#skip = end - at
         continue

@@ -47,6 +47,16 @@ export class Ledger {
     return [...this.#counts.values()].reduce((sum, count) => sum + count, 0)
   }
 
+  /** A line on how things stand. */
+  get totals(): string {
+    const sum = (pick: (stream: Stream) => number): number =>
+      this.streams.reduce((total, stream) => total + pick(stream), 0)
+    const sent = sum(({ length }) => length)
+    const arrived = sum(({ arrived }) => arrived)
+    const again = sum(({ duplicates }) => duplicates)
+    return `${sent} sent, ${arrived} arrived, ${again} again, ${this.violations} violations`
+  }
+
   of(rule: string, direction: Direction): Stream[] {
     return this.streams.filter(stream => stream.rule === rule && stream.direction === direction)
   }

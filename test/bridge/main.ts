@@ -59,7 +59,7 @@ async function main(): Promise<number> {
   const counts = Object.fromEntries(
     Object.entries(FULL_COUNTS).map(([kind, count]) => [kind, Math.max(1, Math.round(count * scale))]),
   ) as Record<FaultKind, number>
-  const dir = mkdtempSync(join(tmpdir(), 'openedge-bridge-'))
+  const dir = mkdtempSync(join(tmpdir(), 'openedge-bridge-faults-'))
   console.log(`fault test of bridges: ${minutes} minutes, SEED=${seed}, ${dir}`)
   const outcome = await Stage.run({
     dir,

@@ -128,3 +128,24 @@ test('where no server is, connections are reset', { timeout: 10_000 }, async t =
   assert.equal(caller.error, 'ECONNRESET', 'the connection is reset')
   assert.equal(proxy.connections, 0, 'nothing is left')
 })
+
+test('what was reset while half-open does not come back', { timeout: 10_000 }, async t => {
+  const echo = await useEcho(t)
+  let asked = 0
+  const proxy = await useProxy(t, () => {
+    asked++
+    return echo
+  })
+  const caller = new Caller(t, proxy.port)
+  caller.socket.write('one')
+  await caller.has('one')
+  await proxy.setMode('half-open')
+  const late = new Caller(t, proxy.port)
+  await once(late.socket, 'connect')
+  while (proxy.accepted < 2) await sleep(1)
+  proxy.resetAll()
+  await proxy.setMode('pass')
+  await Promise.all([caller.closed, late.closed])
+  while (proxy.connections > 0) await sleep(1)
+  assert.equal(asked, 1, 'nobody dialled the server for the one that was reset')
+})

@@ -38,6 +38,7 @@ export class Publisher extends Client {
   #lastPacketId = 0
   #timer: NodeJS.Timeout | null = null
   #due = 0
+  #lastStep = 0
   #turn = 0
 
   constructor(options: PublisherOptions) {
@@ -48,7 +49,9 @@ export class Publisher extends Client {
   }
 
   produce(): void {
-    this.#timer ??= setInterval(() => this.#step(), STEP_MS)
+    if (this.#timer !== null) return
+    this.#lastStep = performance.now()
+    this.#timer = setInterval(() => this.#step(), STEP_MS)
   }
 
   stopProducing(): void {
@@ -97,7 +100,9 @@ export class Publisher extends Client {
   }
 
   #step(): void {
-    this.#due = Math.min(this.#due + (this.#rate * STEP_MS) / 1000, MAX_DUE)
+    const now = performance.now()
+    this.#due = Math.min(this.#due + (this.#rate * (now - this.#lastStep)) / 1000, MAX_DUE)
+    this.#lastStep = now
     if (!this.isConnected) return
     while (this.#due >= 1 && this.#flights.size < WINDOW) {
       this.#due--

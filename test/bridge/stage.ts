@@ -3,39 +3,18 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Random } from '../crash/random.ts'
 import { until } from '../crash/wait.ts'
-import { fixedPort, TcpProxy } from '../support/proxy.ts'
-import type { Client } from './client.ts'
+import { Cast, RULES } from './cast.ts'
 import { Ledger } from './ledger.ts'
+import { Places, type PlacesOptions } from './places.ts'
 import { type Fault, type FaultKind, planOf, RECOVERY_MS } from './plan.ts'
-import type { ProcessOptions } from './process.ts'
-import { Bridge, type BridgeKind, Broker, type BrokerKind, type Rule } from './programs.ts'
-import { Publisher } from './publisher.ts'
-import type { Direction } from './stream.ts'
-import { Subscriber } from './subscriber.ts'
 
-/** QoS 1 is judged; the rule of QoS 2 shows what comes twice. */
-const RULES: readonly Rule[] = [
-  { name: 'q1', qos: 1 },
-  { name: 'q2', qos: 2 },
-]
-const DIRECTIONS: readonly Direction[] = ['out', 'in']
-/** Per rule and direction. */
-const TOPICS = 4
-
-const PROBE_MS = 20_000
+const SETTLE_MS = 20_000
+const PROBE_STEP_MS = 200
 const DRAIN_MS = 120_000
 /** After everything has arrived, for what may come twice. */
 const TRAILING_MS = 1000
 
-export interface StageOptions {
-  /** Where all processes work and log. */
-  readonly dir: string
-  /** What `openedge` is. */
-  readonly program: string
-  readonly bridge: BridgeKind
-  readonly remote: BrokerKind
-  /** How the bridge is ended. */
-  readonly bridgeSignal: 'SIGKILL' | 'SIGTERM'
+export interface StageOptions extends PlacesOptions {
   /** Of flow. */
   readonly seconds: number
   readonly counts: Readonly<Record<FaultKind, number>>
@@ -44,8 +23,6 @@ export interface StageOptions {
   readonly rate: number
   /** The same at QoS 2. */
   readonly rateQos2: number
-  /** Milliseconds that the way to the remote takes. */
-  readonly delayMs: number
   /** At the end: what is missing when nothing has come for so long is lost. Milliseconds. */
   readonly stillMs: number
   readonly random: Random
@@ -69,124 +46,76 @@ export interface Outcome {
   readonly bridgePeak: number
 }
 
-/** Both brokers, the bridge, the network, and everyone who publishes and subscribes. */
+/** One run: the places, the cast, the faults one after the other, and the ledger of what became of all messages. */
 export class Stage {
-  readonly ledger: Ledger
   readonly #options: StageOptions
-  readonly #hub: Broker
-  readonly #remote: Broker
-  readonly #bridge: Bridge
-  readonly #network: TcpProxy
-  readonly #publishers: Publisher[] = []
-  readonly #subscribers: Subscriber[] = []
-  readonly #witnesses: Subscriber[] = []
+  readonly #ledger: Ledger
+  readonly #places: Places
+  readonly #cast: Cast
   readonly #faults: FaultRecord[] = []
-  readonly #since = performance.now()
+  readonly #began = performance.now()
 
   private constructor(options: StageOptions, ledger: Ledger, places: Places) {
     this.#options = options
-    this.ledger = ledger
-    this.#hub = places.hub
-    this.#remote = places.remote
-    this.#bridge = places.bridge
-    this.#network = places.network
-    for (const direction of DIRECTIONS) for (const rule of RULES) this.#cast(rule, direction)
+    this.#ledger = ledger
+    this.#places = places
+    const { hub, remote } = places
+    const { rate, rateQos2, random } = options
+    this.#cast = new Cast({ hub, remote, ledger, rate, rateQos2, random })
   }
 
+  /** Plays all and tells what came of it. Whatever happens, every process is ended. */
   static async run(options: StageOptions): Promise<Outcome> {
-    const note = (text: string): void => appendFileSync(join(options.dir, 'events.log'), stamped(text))
     const ledger = new Ledger(text => {
-      note(text)
+      note(options.dir, text)
       options.log(`! ${text}`)
     })
-    const stage = new Stage(options, ledger, await makePlaces(options, ledger))
-    return stage.#play()
+    const places = await Places.make(options, RULES, how => ledger.violation('ended', how))
+    return new Stage(options, ledger, places).#play()
   }
 
   async #play(): Promise<Outcome> {
     let drainMs = 0
-    const began = performance.now()
     try {
       await this.#open()
-      for (const publisher of this.#publishers) publisher.produce()
+      this.#cast.produce()
       await this.#playFaults()
       drainMs = await this.#drain()
     } catch (thrown) {
-      // A process that does not come back ends the run, and is what the run has found.
-      this.ledger.violation('stuck', thrown instanceof Error ? thrown.message : String(thrown))
+      // What does not come back ends the run, and is what the run has found.
+      this.#ledger.violation('stuck', thrown instanceof Error ? thrown.message : String(thrown))
     } finally {
-      for (const client of this.#clients) client.goOffline()
-      for (const publisher of this.#publishers) publisher.stopProducing()
-      await Promise.all([this.#bridge.close(), this.#hub.close(), this.#remote.close(), this.#network.close()])
+      this.#cast.leave()
+      await this.#places.close()
     }
-    this.ledger.conclude()
-    const seconds = (performance.now() - began) / 1000
-    return { ledger: this.ledger, faults: this.#faults, seconds, drainMs, bridgePeak: this.#bridge.peakMemory }
+    this.#ledger.conclude()
+    const seconds = (performance.now() - this.#began) / 1000
+    const { peakMemory: bridgePeak } = this.#places.bridge
+    return { ledger: this.#ledger, faults: this.#faults, seconds, drainMs, bridgePeak }
   }
 
-  // --- Before the faults ----------------------------------------------------------------------------------------------
-
-  #cast(rule: Rule, direction: Direction): void {
-    const { ledger } = this
-    const { rate, rateQos2, random } = this.#options
-    const { name, qos } = rule
-    const [from, to] = direction === 'out' ? [this.#hub, this.#remote] : [this.#remote, this.#hub]
-    const isSourceTrusted = from.kind === 'hub'
-    const streams = Array.from({ length: TOPICS }, (_, i) =>
-      ledger.stream({ rule: name, direction, topic: `${direction}/${name}/${i}`, qos, isSourceTrusted }),
-    )
-    const id = `${direction}-${name}`
-    const taken = { ledger, streams, qos, filter: `${direction}/${name}/#` }
-    this.#publishers.push(
-      new Publisher({
-        id: `publishes-${id}`,
-        port: () => from.port,
-        ledger,
-        streams,
-        rate: qos === 1 ? rate : rateQos2,
-        random: random.fork(id),
-      }),
-    )
-    this.#subscribers.push(new Subscriber({ ...taken, id: `subscribes-${id}`, port: () => to.port }))
-    this.#witnesses.push(new Subscriber({ ...taken, id: `witnesses-${id}`, port: () => from.port, isWitness: true }))
-  }
-
-  /** Everybody comes, and a probe has gone all ways. */
+  /** Everybody comes, and a probe has gone all ways: from then on both brokers keep what the bridge is to carry. */
   async #open(): Promise<void> {
-    await Promise.all([this.#hub.start(), this.#remote.start()])
-    for (const client of this.#clients) client.goOnline()
-    const takers = [...this.#subscribers, ...this.#witnesses]
-    const isSettled = await until(() => takers.every(({ isSubscribed }) => isSubscribed), PROBE_MS)
-    if (!isSettled) throw new Error('the clients can not connect and subscribe')
-    this.#bridge.start()
-    let asked = 0
-    const isThrough = await until(() => {
-      if (performance.now() - asked > 200) {
-        asked = performance.now()
-        for (const [i, publisher] of this.#publishers.entries()) {
-          const { topic, qos } = this.#streamsOf(i)[0] as { topic: string; qos: 1 | 2 }
-          if (this.#subscribers[i]?.probes === 0) publisher.probe(topic, qos)
-        }
-      }
-      return this.#subscribers.every(({ probes }) => probes > 0)
-    }, PROBE_MS)
+    const { hub, remote, bridge } = this.#places
+    const cast = this.#cast
+    await Promise.all([hub.start(), remote.start()])
+    cast.enter()
+    if (!(await until(() => cast.isSubscribed, SETTLE_MS))) throw new Error('the clients can not connect and subscribe')
+    bridge.start()
+    const isThrough = await until(
+      () => {
+        cast.probe()
+        return cast.silent.length === 0
+      },
+      SETTLE_MS,
+      PROBE_STEP_MS,
+    )
     if (isThrough) return
-    const silent = this.#subscribers.filter(({ probes }) => probes === 0).map(({ id }) => id)
-    throw new Error(`the bridge carries nothing to ${silent.join(', ')}: ${this.#bridge.output.trim().slice(-1500)}`)
+    throw new Error(`the bridge does not carry ${cast.silent.join(', ')}: ${bridge.output.trim().slice(-1500)}`)
   }
-
-  get #clients(): readonly Client[] {
-    return [...this.#publishers, ...this.#subscribers, ...this.#witnesses]
-  }
-
-  #streamsOf(i: number): Ledger['streams'] {
-    return this.ledger.streams.slice(i * TOPICS, (i + 1) * TOPICS)
-  }
-
-  // --- Faults ---------------------------------------------------------------------------------------------------------
 
   async #playFaults(): Promise<void> {
-    const { seconds, counts, cutMs, random } = this.#options
+    const { seconds, counts, cutMs, random, log } = this.#options
     const plan = planOf({ seconds, counts, cutMs, random: random.fork('plan') })
     const began = performance.now()
     const reach = async (s: number): Promise<void> => {
@@ -195,64 +124,44 @@ export class Stage {
     }
     for (const [i, fault] of plan.entries()) {
       await reach(fault.atS)
+      const number = `${i + 1}/${plan.length}`
       const what = `${fault.kind} for ${fault.downMs} ms${fault.takesBridge ? ', the bridge killed meanwhile' : ''}`
-      this.#note(`fault ${i + 1} of ${plan.length}: ${what}`)
+      this.#note(`${number} ${what}`)
       const record = await this.#suffer(fault)
       this.#faults.push(record)
-      const after =
-        record.recoveryMs === null ? 'not waited for' : `flows again after ${Math.round(record.recoveryMs)} ms`
-      this.#options.log(`${this.#clock} ${i + 1}/${plan.length} ${what}, ${after}; ${this.#totals}`)
-      this.#note(`fault ${i + 1}: ${after}`)
+      const { recoveryMs } = record
+      const after = recoveryMs === null ? 'not waited for' : `flows again after ${Math.round(recoveryMs)} ms`
+      this.#note(`${number} ${after}`)
+      log(`${this.#clock} ${number} ${what}, ${after}; ${this.#ledger.totals}`)
     }
     await reach(seconds)
   }
 
   async #suffer(fault: Fault): Promise<FaultRecord> {
     const { kind, downMs, patienceMs } = fault
-    await this.#begin(kind)
+    await this.#places.begin(kind)
     await sleep(downMs / 2)
     if (fault.takesBridge) {
-      await this.#begin('bridge killed')
-      this.#bridge.start()
+      await this.#places.begin('bridge killed')
+      this.#places.bridge.start()
     }
     await sleep(downMs / 2)
-    await this.#finish(fault)
+    await this.#places.finish(fault)
     const since = performance.now()
-    const marks = this.ledger.streams.map(stream => ({ stream, mark: stream.length }))
+    const marks = this.#ledger.streams.map(stream => ({ stream, mark: stream.length }))
     const hasRecovered = await until(() => marks.every(({ stream, mark }) => stream.highest >= mark), patienceMs)
     if (hasRecovered) return { kind, downMs, recoveryMs: performance.now() - since }
     if (patienceMs < RECOVERY_MS) return { kind, downMs, recoveryMs: null }
     const silent = marks.filter(({ stream, mark }) => stream.highest < mark)
-    const topics = silent.map(({ stream, mark }) => `${stream.topic} (${stream.highest} arrived, ${mark} wanted)`)
+    const topics = silent.map(({ stream, mark }) => `${stream.topic} (up to ${stream.highest} arrived, ${mark} wanted)`)
     throw new Error(`${RECOVERY_MS} ms after "${kind}" nothing new comes on ${topics.join(', ')}`)
   }
 
-  async #begin(kind: FaultKind): Promise<void> {
-    const { bridgeSignal } = this.#options
-    if (kind === 'hub killed') await this.#hub.end('SIGKILL')
-    // Mosquitto forgets what it has acknowledged when it is killed.
-    else if (kind === 'remote killed') await this.#remote.end(this.#remote.kind === 'hub' ? 'SIGKILL' : 'SIGTERM')
-    else if (kind === 'bridge killed') await this.#bridge.end(bridgeSignal)
-    else await this.#network.setMode(kind === 'network cut' ? 'cut' : 'half-open')
-  }
-
-  async #finish({ kind, isReset }: Fault): Promise<void> {
-    if (kind === 'hub killed') await this.#hub.start()
-    else if (kind === 'remote killed') await this.#remote.start()
-    else if (kind === 'bridge killed') this.#bridge.start()
-    else {
-      if (isReset) this.#network.resetAll()
-      await this.#network.setMode('pass')
-    }
-  }
-
-  // --- After the faults -----------------------------------------------------------------------------------------------
-
   /** Nothing new is published; waits until all has arrived or nothing comes any more. Returns how long that took. */
   async #drain(): Promise<number> {
-    const { ledger } = this
+    const ledger = this.#ledger
     const began = performance.now()
-    for (const publisher of this.#publishers) publisher.stopProducing()
+    this.#cast.stopProducing()
     let deliveries = -1
     let since = began
     await until(
@@ -273,60 +182,15 @@ export class Stage {
   }
 
   get #clock(): string {
-    return `${((performance.now() - this.#since) / 1000).toFixed(1).padStart(6)} s`
-  }
-
-  get #totals(): string {
-    const { streams, violations } = this.ledger
-    const sum = (pick: (stream: (typeof streams)[number]) => number): number =>
-      streams.reduce((total, stream) => total + pick(stream), 0)
-    const parts = [
-      `${sum(({ length }) => length)} sent`,
-      `${sum(({ arrived }) => arrived)} arrived`,
-      `${sum(({ duplicates }) => duplicates)} again`,
-      `${violations} violations`,
-    ]
-    return parts.join(', ')
+    return `${((performance.now() - this.#began) / 1000).toFixed(1).padStart(6)} s`
   }
 
   #note(text: string): void {
-    appendFileSync(join(this.#options.dir, 'events.log'), stamped(text))
+    note(this.#options.dir, text)
   }
 }
 
-interface Places {
-  readonly hub: Broker
-  readonly remote: Broker
-  readonly bridge: Bridge
-  readonly network: TcpProxy
-}
-
-async function makePlaces({ dir, program, bridge, remote, delayMs }: StageOptions, ledger: Ledger): Promise<Places> {
-  const onEnded = (how: string): void => ledger.violation('ended', how)
-  const place = (name: string): ProcessOptions & { program: string } => ({
-    name,
-    program,
-    dir: join(dir, name),
-    onEnded,
-  })
-  const hubPort = await fixedPort()
-  const there = new Broker({ ...place('remote'), kind: remote, port: await fixedPort() })
-  const network = await TcpProxy.listen({ target: () => there.port, port: await fixedPort(), delayMs })
-  return {
-    hub: new Broker({ ...place('hub'), kind: 'hub', port: hubPort }),
-    remote: there,
-    network,
-    bridge: new Bridge({
-      ...place('bridge'),
-      kind: bridge,
-      hubPort,
-      remotePort: network.port,
-      ownPort: await fixedPort(),
-      rules: RULES,
-    }),
-  }
-}
-
-function stamped(text: string): string {
-  return `${new Date().toISOString()} ${text}\n`
+/** The story of the run, beside the logs of the processes. */
+function note(dir: string, text: string): void {
+  appendFileSync(join(dir, 'events.log'), `${new Date().toISOString()} ${text}\n`)
 }

@@ -80,6 +80,18 @@ suite('rules', { skip: ownHubOnly }, () => {
     assert.ok(bridge.log.find(['warn', 'error'], 'no/#', 'ERR_BRIDGE_SUBSCRIBE').length > 0, bridge.log.toString())
   })
 
+  test('many filters: brokers take no more than eight at once', async t => {
+    const { stage, hub, remote } = await fakes(t)
+    const filters = Array.from({ length: 30 }, (_, i) => ({ topic: `f/${i}`, qos: i % 3 }))
+    const bridge = await stage.bridge(oneRule(hub.address, remote.address, { in: filters }))
+    const connection = await remote.next()
+    const wanted = filters.map(({ topic, qos }) => [topic, qos])
+    assert.deepEqual(await connection.subscribed(30), wanted)
+    const sizes = connection.all('subscribe').map(({ subscriptions }) => subscriptions.length)
+    assert.ok(Math.max(...sizes) <= 8, sizes.join())
+    await bridge.connected()
+  })
+
   test('validatesubs: the connection is given up for it, and tried again', async t => {
     const { stage, hub, remote } = await fakes(t)
     remote.manners.suback = (filter, qos) => (filter === 'no/#' ? 0x80 : qos)

@@ -13,7 +13,7 @@ const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
 const SECONDS = 50
 
 test('both brokers, the bridge and the network fail, and nothing is lost', { timeout: 240_000 }, async t => {
-  const dir = mkdtempSync(join(tmpdir(), 'openedge-bridge-'))
+  const dir = mkdtempSync(join(tmpdir(), 'openedge-bridge-faults-'))
   t.diagnostic(`SEED=${SEED}`)
   const outcome = await Stage.run({
     dir,

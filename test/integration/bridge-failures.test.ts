@@ -95,6 +95,25 @@ suite('TLS', () => {
     assert.equal((await fake.ready()).connect.clientId, 'bad-remote')
   })
 
+  test('the name and the protocol are told that the broker is to be asked for', async t => {
+    const stage = new Stage(t)
+    const certificates = await stage.certificates()
+    const told: unknown[] = []
+    const tls = {
+      ...tlsOf(certificates.server),
+      ALPNProtocols: ['x-amzn-mqtt-ca'],
+      SNICallback: (name: string, done: (error: null) => void) => {
+        told.push(name)
+        done(null)
+      },
+    }
+    const fake = await stage.fake({ tls })
+    const names = { servername: 'localhost', alpn: ['x-amzn-mqtt-ca'] }
+    const { bridge } = await scene(stage, { address: fake.address, ca: certificates.ca, ...names })
+    await bridge.connected('bad')
+    assert.deepEqual([told[0], (await fake.ready()).alpn], ['localhost', 'x-amzn-mqtt-ca'])
+  })
+
   const cases: [what: string, options: (c: Certificates) => { server: FakeOptions; side: Remote }][] = [
     ['an authority that is not ours', c => ({ server: { tls: tlsOf(c.server) }, side: { ca: c.otherCa } })],
     ['a server certificate that is past', c => ({ server: { tls: tlsOf(c.expiredServer) }, side: { ca: c.ca } })],
@@ -114,6 +133,22 @@ suite('TLS', () => {
       const { server, side } = options(await stage.certificates())
       const fake = await stage.fake(server)
       await assertFails(await scene(stage, { address: fake.address, ...side }), 'ERR_BRIDGE_TLS')
+    })
+  }
+
+  for (const [what, isPast] of [
+    ['takes ours', false],
+    ['refuses ours that is past', true],
+  ] as const) {
+    test(`mosquitto, which asks for a certificate, ${what}`, async t => {
+      const stage = new Stage(t)
+      const { ca, server, client, expiredClient } = await stage.certificates()
+      const lines = ['allow_anonymous true', `cafile ${ca}`, `certfile ${server.cert}`, `keyfile ${server.key}`]
+      const { port } = await stage.mosquitto({ lines: [...lines, 'require_certificate true'] })
+      const own = isPast ? expiredClient : client
+      const all = await scene(stage, { address: `ssl://127.0.0.1:${port}`, ca, ...own })
+      if (isPast) await assertFails(all, 'ERR_BRIDGE_TLS', 'expired')
+      else await all.bridge.connected('bad')
     })
   }
 
@@ -167,6 +202,36 @@ suite('CONNECT is refused', () => {
     writeFileSync(join(dir, 'token'), 'second\nand more\n')
     await all.bridge.connected('bad')
     assert.ok(!all.bridge.log.toString().includes('second'), 'the password is in no line')
+  })
+})
+
+suite('SUBSCRIBE is refused', () => {
+  test('validatesubs: ERR_BRIDGE_SUBSCRIBE, and another attempt', async t => {
+    const all = await failing(t, { suback: () => 0x80 }, { validatesubs: true })
+    await assertFails(all, 'ERR_BRIDGE_SUBSCRIBE', 'bad/down')
+  })
+
+  test('otherwise it is said at each connection, and used for the rest', async t => {
+    const stage = new Stage(t)
+    const fake = await stage.fake({ suback: () => 0x80 })
+    const { bridge, forward } = await scene(stage, { address: fake.address })
+    await bridge.connected('bad')
+    await forward()
+    const lines = bridge.log.find(['warn', 'error'], 'ERR_BRIDGE_SUBSCRIBE', 'bad/down')
+    assert.equal(lines.length, 1, bridge.log.toString())
+    assert.deepEqual(bridge.link('remote', 'bad').refused, ['bad/down'])
+  })
+
+  test('by mosquitto, which tells nobody: nothing is lost of the other direction', async t => {
+    const stage = new Stage(t)
+    const dir = mkdtempSync(join(tmpdir(), 'openedge-bridge-acl-'))
+    stage.after(() => rmSync(dir, { recursive: true, force: true }))
+    const file = join(dir, 'acl')
+    writeFileSync(file, 'topic readwrite bad/up\n')
+    const remote = await stage.mosquitto({ lines: ['allow_anonymous true', `acl_file ${file}`] })
+    const { bridge } = await scene(stage, { address: remote.address })
+    await bridge.connected('bad')
+    assert.equal(bridge.link('remote', 'bad').phase, 'connected')
   })
 })
 

@@ -115,6 +115,32 @@ suite('the state of a rule', () => {
     await bridge.stop()
   })
 
+  test('is told when it changes, not at every attempt', async t => {
+    const stage = new Stage(t)
+    const [hub, remote] = [await stage.hub({ access: PERMITTED }), await stage.mosquitto()]
+    const reader = await hub.client(READER, [TOPIC, 1], ['end', 1])
+    const bridge = await stage.connectedBridge(linesOf(hub, remote.address))
+    await untilState(reader, ({ connected }) => connected, 'connected')
+    await remote.stop()
+    const attempts = new Set<number>()
+    const isEnough = (): boolean => attempts.add(bridge.link('remote').lastErrorAt).size >= 12
+    await bridge.until(isEnough, 'a dozen attempts', 20_000)
+    await reader.publish({ topic: 'end', payload: 'end', qos: 1 })
+    const told = await reader.untilPayload('end')
+    assert.ok(told.length >= 1 && told.length <= 4, told.join('\n'))
+  })
+
+  test('is told again to a hub that was away', async t => {
+    const stage = new Stage(t)
+    const [hub, remote] = [await stage.hub({ access: PERMITTED }), await stage.mosquitto()]
+    const bridge = await stage.connectedBridge(linesOf(hub, remote.address))
+    await hub.stop()
+    await bridge.until(() => bridge.link('hub').phase !== 'connected', 'the hub is away')
+    await hub.start()
+    const reader = await hub.client(READER, [TOPIC, 1])
+    await untilState(reader, ({ connected }) => connected, 'connected, after the hub came back')
+  })
+
   test('another topic, or none', async t => {
     const stage = new Stage(t)
     const [hub, remote] = [await stage.hub({ access: PERMITTED }), await stage.mosquitto()]

@@ -64,6 +64,11 @@ export class FakeConnection {
     return this.#isClosed
   }
 
+  /** The protocol that was agreed on in the TLS handshake; null: none. */
+  get alpn(): string | null {
+    return this.#socket instanceof tls.TLSSocket ? this.#socket.alpnProtocol || null : null
+  }
+
   /** The first packet. Only when it has come. */
   get connect(): SentConnect {
     const [first] = this.packets
@@ -91,6 +96,15 @@ export class FakeConnection {
   /** Stops reading, as a peer that hangs. */
   pause(): void {
     this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  /** Bytes that were sent and that the system has not taken yet. */
+  get unwritten(): number {
+    return this.#socket.writableLength
   }
 
   /** The next packet that the broker does not answer by itself: a message, an acknowledgement or DISCONNECT. */

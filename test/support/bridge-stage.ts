@@ -44,10 +44,11 @@ export interface BridgeLines {
 /** A pause between attempts that a test can wait for. */
 const SOON = { interval: '200ms' }
 
-/** The configuration of a file with short pauses, and no status topic, unless it says otherwise. */
+/** The configuration of a file with short pauses, a short stop, and no status topic, unless it says otherwise. */
 export function bridgeConfigOf(lines: BridgeLines): BridgeConfig {
   const file = {
     status: { topic: 'none' },
+    shutdown: { timeout: '200ms' },
     ...lines,
     hub: { ...SOON, ...lines.hub },
     remotes: lines.remotes.map(remote => ({ ...SOON, ...remote })),

@@ -125,6 +125,7 @@ class Pair {
 
   /** Goes on, or begins. */
   thaw(): void {
+    if (this.#near.destroyed) return // reset a moment ago
     if (!this.#isDialled) {
       const port = this.#target()
       if (port === null) {

@@ -329,7 +329,7 @@ add(
   new PeerClosed(2345),
   where('connected'),
   'CLOSED',
-  /after 2s: another client with client id "plant-1".*or it does not permit what was published/,
+  /after 2s: unless it was stopped, another client with client id "plant-1".*or it does not permit what was published/,
   true,
 )
 add(
@@ -337,7 +337,7 @@ add(
   new PeerClosed(80, { cause: system('ECONNRESET') }),
   where('connected'),
   'CLOSED',
-  /after 80ms: another client/,
+  /after 80ms: unless it was stopped, another client/,
   true,
 )
 add('closed late', new PeerClosed(7_200_000), where('connected'), 'CLOSED', /after 2h$/, true)
