@@ -5,6 +5,7 @@ import { Budget } from './forwarding.ts'
 import type { Voice } from './forwards.ts'
 import { ask } from './hooks.ts'
 import type { Hub } from './hub.ts'
+import type { Session } from './session.ts'
 import { notStored, REFUSED } from './store/index.ts'
 import { forgetWill } from './wills.ts'
 
@@ -14,6 +15,8 @@ export interface Along {
   readonly willOf?: string
   /** Who said it, where the client is gone. */
   readonly voice?: Voice
+  /** The session of the bridge that is gone. */
+  readonly spared?: Session
   /** How often rules have forwarded it, and how many copies there are of it. */
   readonly hops?: number
   readonly budget?: Budget
@@ -31,14 +34,15 @@ export async function deliverPacket(
   const { qos, retain } = packet
   const route = hub.routes.of(packet.topic)
   const voice = along.voice ?? client?.voice ?? null
+  const spared = along.spared ?? (hops === 0 ? client?.spared : null) ?? null
   const payload = payloadOf(packet)
   const mustRetain = retain && hub.link === null
   // A copy is taken on with the original.
-  if (hops === 0 && !hub.dispatch.takes(route, 2 + route.bytes.length + payload.length, qos, mustRetain, voice))
+  if (hops === 0 && !hub.dispatch.takes(route, 2 + route.bytes.length + payload.length, qos, mustRetain, voice, spared))
     throw notStored(store?.blocked ?? 'a queue is full')
-  const seq = hub.isPlugged ? 0 : hub.dispatch.deliver(route, messageOf(packet, false), retain, client?.spared ?? null)
+  const seq = hub.isPlugged ? 0 : hub.dispatch.deliver(route, messageOf(packet, false), retain, spared)
   if (seq === REFUSED) throw notStored(store?.blocked ?? 'a queue is full')
-  if (mustRetain) hub.retained.store(packet.topic, payload, qos)
+  if (mustRetain) hub.retained.store(packet.topic, payload, qos, spared?.clientId)
   const log = receiptId > 0 && client !== null ? client.log : null
   if (log !== null) store?.saveReceipt(log, receiptId)
   if (willOf !== undefined) forgetWill(hub, willOf)

@@ -21,10 +21,10 @@ export class Delivery {
     return route
   }
 
-  /** The route without a session that is not to get the message. */
-  without(route: Route, spared: Session): Route {
+  /** The same without a session that is not to get the message. Good until the next delivery. */
+  heard(route: Route, spared: Session | null): Route {
     const whole = this.fresh(route)
-    return whole.sessions.includes(spared) ? this.#routes.part(whole, spared, 'all') : whole
+    return spared === null ? whole : this.#routes.part(whole, spared, 'all')
   }
 
   /**
@@ -33,16 +33,20 @@ export class Delivery {
    */
   retained(route: Route, message: Message, spared: Session | null): number {
     const whole = this.fresh(route)
-    if (whole.bridges === 0) return this.message(whole, message)
-    const seq = this.message(this.#routes.part(whole, spared, 'others'), message)
+    if (whole.bridges === 0) return this.#message(whole, message)
+    const seq = this.#message(this.#routes.part(whole, spared, 'others'), message)
     if (seq === REFUSED) return REFUSED
-    const bridges = this.message(this.#routes.part(whole, spared, 'bridges'), message.retained())
+    const bridges = this.#message(this.#routes.part(this.fresh(route), spared, 'bridges'), message.retained())
     return bridges === REFUSED ? REFUSED : Math.max(seq, bridges)
   }
 
   /** Delivers one message. Its number in the log; 0 when it is not stored; REFUSED, and then nobody gets it. */
-  message(route: Route, message: Message): number {
-    const { sessions, qos, kept } = this.fresh(route) // a hook may publish to the same topic, and that makes new sessions
+  message(route: Route, message: Message, spared: Session | null = null): number {
+    return this.#message(this.heard(route, spared), message)
+  }
+
+  #message(route: Route, message: Message): number {
+    const { sessions, qos, kept } = route // a hook may publish to the same topic, and that makes new sessions
     const { store } = this.#state
     if (message.qos > 0 && store !== null && kept > 0) {
       message.seq = store.appendMessage(route, message)
@@ -57,8 +61,9 @@ export class Delivery {
   }
 
   /** Delivers a run. As message(). */
-  run(route: Route, run: Run): number {
-    const { sessions, kept } = this.fresh(route)
+  run(to: Route, run: Run, spared: Session | null = null): number {
+    const route = this.heard(to, spared)
+    const { sessions, kept } = route
     if (run.qos === 0) {
       const { source, start, end } = run
       for (let i = 0; i < sessions.length; i++) sessions[i]?.deliverBytes(source, start, end, run)

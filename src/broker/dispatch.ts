@@ -1,7 +1,6 @@
 import type { Principal } from '../auth/index.ts'
 import type { Output } from '../wire/index.ts'
 import { PUBACK_BYTE, PUBREC_BYTE } from '../wire/index.ts'
-import { isBridgeState } from './bridge-state.ts'
 import { Delivery } from './delivery.ts'
 import { type Budget, type ForwardedCopy, Forwarding } from './forwarding.ts'
 import type { Voice } from './forwards.ts'
@@ -85,9 +84,11 @@ export class Dispatch {
       if (route === null) return 'publish topic is no well-formed UTF-8 [MQTT-1.5.3-1]'
       publisher.route = route
     }
-    if (route.problem !== null && isBridgeState(route.topic) && publisher.spared !== null && qos < 2)
-      return this.#tellState(publisher, route, chunk, start, body, payloadAt, end)
-    if (route.problem !== null) return `publish topic (${route.topic}) invalid: it ${route.problem}`
+    if (route.problem !== null) {
+      if (route.isBridgeState && publisher.spared !== null && qos < 2)
+        return this.#tellState(publisher, route, chunk, start, body, payloadAt, end)
+      return `publish topic (${route.topic}) invalid: it ${route.problem}`
+    }
     if (!route.allows(publisher.principal)) return `publish topic (${route.topic}) not permitted`
 
     if (first === 0x30 || first === 0x32) {
@@ -129,8 +130,7 @@ export class Dispatch {
 
   /** Delivers one message to the subscribers of its topic, without rules. Its number in the log, 0, or REFUSED. */
   deliver(route: Route, message: Message, retain: boolean, spared: Session | null): number {
-    if (retain) return this.#delivery.retained(route, message, spared)
-    return this.#delivery.message(spared === null ? route : this.#delivery.without(route, spared), message)
+    return retain ? this.#delivery.retained(route, message, spared) : this.#delivery.message(route, message, spared)
   }
 
   /** What the rules make of one message, for who publishes the copies by himself. */
@@ -146,8 +146,15 @@ export class Dispatch {
   }
 
   /** Whether a message can be taken on with all that rules make of it: if not, nobody gets any of it. */
-  takes(route: Route, size: number, qos: number, retain: boolean, voice: Voice | null): boolean {
-    return !this.#forwarding.mayRefuse || this.#forwarding.roomFor(route, 1, size, qos, retain, voice) > 0
+  takes(
+    route: Route,
+    size: number,
+    qos: number,
+    retain: boolean,
+    voice: Voice | null,
+    spared: Session | null,
+  ): boolean {
+    return !this.#forwarding.mayRefuse || this.#forwarding.roomFor(route, 1, size, qos, retain, voice, spared) > 0
   }
 
   /** Whether anybody hears what is published to a topic. */
@@ -159,7 +166,7 @@ export class Dispatch {
   #deliverRun(route: Route, run: Run): void {
     const { counters, latency, now } = this.#state
     const publisher = this.#publisher as Publisher
-    const { voice } = publisher
+    const { voice, spared } = publisher
     counters.messagesReceived += run.count
     counters.publishBytesReceived += run.payloadBytes
     publisher.received += run.count
@@ -167,7 +174,7 @@ export class Dispatch {
     if (run.qos > 0 && this.#forwarding.mayRefuse) {
       // Room is reckoned with the mean size: fewer messages may be larger ones.
       for (;;) {
-        const room = this.#forwarding.roomFor(route, run.count, run.size, run.qos, false, voice)
+        const room = this.#forwarding.roomFor(route, run.count, run.size, run.qos, false, voice, spared)
         if (room >= run.count) break
         publisher.unstored(run.count - room)
         if (room === 0) return
@@ -175,9 +182,7 @@ export class Dispatch {
       }
     }
     const before = counters.messagesSent
-    const { spared } = publisher
-    const heard = spared === null ? route : this.#delivery.without(route, spared)
-    let isStored = this.#delivery.run(heard, run) > 0
+    let isStored = this.#delivery.run(route, run, spared) > 0
     if (route.rules.length > 0 && this.#forwarding.run(route, run, false, voice)) isStored = true
     if (latency !== null) latency.delivered(now, counters.messagesSent - before)
     if (run.qos > 0) this.#acknowledge(run, isStored)
@@ -220,19 +225,23 @@ export class Dispatch {
   ): Refusal | null {
     this.flush()
     const first = chunk[start] as number
-    const message = new Message(chunk, body, payloadAt, end, 0, false)
-    message.own()
+    const isAcknowledged = (first & 6) !== 0
+    const packetId = isAcknowledged ? ((chunk[payloadAt - 2] as number) << 8) | (chunk[payloadAt - 1] as number) : 0
+    if (isAcknowledged && packetId === 0) return 'packet identifier is 0 [MQTT-2.3.1-1]'
+    const { counters } = this.#state
+    counters.messagesReceived++
+    counters.publishBytesReceived += end - payloadAt
+    publisher.received++
     if (route.allows(publisher.principal)) {
-      if ((first & 1) !== 0) this.#retained.store(route.topic, message.payload, 0)
-      this.#delivery.message(route, message)
+      const retain = (first & 1) !== 0
+      const { spared, voice } = publisher
+      const message = new Message(chunk, body, payloadAt, end, 0, false)
+      message.own()
+      this.deliver(route, message, retain, spared)
+      if (retain) this.#retained.store(route.topic, message.payload, 0, spared?.clientId)
+      if (route.rules.length > 0) this.#forwarding.message(route, message, retain, voice)
     }
-    if ((first & 6) !== 0)
-      acknowledge(
-        publisher,
-        PUBACK_BYTE,
-        ((chunk[payloadAt - 2] as number) << 8) | (chunk[payloadAt - 1] as number),
-        null,
-      )
+    if (isAcknowledged) acknowledge(publisher, PUBACK_BYTE, packetId, null)
     return null
   }
 
@@ -269,16 +278,16 @@ export class Dispatch {
       const message = new Message(chunk, body, payloadAt, end, qos, false)
       if (this.#state.isShared) message.own()
       const before = counters.messagesSent
-      const isTaken = this.takes(route, message.size, qos, retain, publisher.voice)
-      const seq = isTaken ? this.deliver(route, message, retain, publisher.spared) : REFUSED
+      const { voice, spared } = publisher
+      const isTaken = this.takes(route, message.size, qos, retain, voice, spared)
+      const seq = isTaken ? this.deliver(route, message, retain, spared) : REFUSED
       if (seq === REFUSED) {
         if (qos === 2) publisher.forget(packetId)
         publisher.unstored(1)
         return null
       }
-      if (retain) this.#retained.store(route.topic, message.payload, qos)
-      if (route.rules.length > 0 && this.#forwarding.message(route, message, retain, publisher.voice))
-        mustWait = isStorable
+      if (retain) this.#retained.store(route.topic, message.payload, qos, spared?.clientId)
+      if (route.rules.length > 0 && this.#forwarding.message(route, message, retain, voice)) mustWait = isStorable
       if (latency !== null) latency.delivered(now, counters.messagesSent - before)
       if (qos === 2 && publisher.log !== null) store?.saveReceipt(publisher.log, packetId)
       mustWait ||= seq > 0 || (qos === 2 && publisher.log !== null)

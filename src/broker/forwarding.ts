@@ -66,15 +66,23 @@ export class Forwarding {
 
   /**
    * How many of so many messages, of `size` bytes together, there is room for, wherever rules forward them to: a message is
-   * taken on with all its copies or not at all.
+   * taken on with all its copies or not at all. `spared`: a session that gets copies only.
    */
-  roomFor(route: Route, count: number, size: number, qos: number, retain: boolean, voice: Voice | null): number {
+  roomFor(
+    route: Route,
+    count: number,
+    size: number,
+    qos: number,
+    retain: boolean,
+    voice: Voice | null,
+    spared: Session | null,
+  ): number {
     if (qos === 0) return count
-    this.#delivery.fresh(route)
-    if (route.rules.length === 0) return this.#roomAt(route, count, size, qos, retain)
+    const heard = this.#delivery.heard(route, spared)
+    if (route.rules.length === 0) return this.#roomAt(heard, count, size, qos, retain)
     const demands = new Map<Session, Demand>()
     const made = new Budget()
-    if (!this.#demand(demands, { route, count, size, qos, retain }, voice, 0, made)) return 0
+    if (!this.#demand(demands, { route, heard, count, size, qos, retain }, voice, 0, made)) return 0
     let room = count
     for (const [session, { copies, bytes, qos: highest }] of demands)
       room = Math.min(room, Math.floor(session.roomFor(count * copies, bytes, highest) / copies))
@@ -98,19 +106,19 @@ export class Forwarding {
   /** Adds up what each queue is to take. False when something can't be stored at all. */
   #demand(
     demands: Map<Session, Demand>,
-    asked: { route: Route; count: number; size: number; qos: number; retain: boolean },
+    asked: { route: Route; heard: Route; count: number; size: number; qos: number; retain: boolean },
     voice: Voice | null,
     hops: number,
     made: Budget,
   ): boolean {
-    const { route, count, size, qos, retain } = asked
+    const { route, heard, count, size, qos, retain } = asked
     if (qos === 0) return true
     const { settings, store } = this.#state
-    const { sessions } = this.#delivery.fresh(route)
-    if (store !== null && store.blocked !== null && (route.kept > 0 || retain)) return false
+    const { sessions } = heard
+    if (store !== null && store.blocked !== null && (heard.kept > 0 || retain)) return false
     for (let i = 0; settings.overflow === 'reject-publish' && i < sessions.length; i++) {
       const session = sessions[i] as Session
-      if (!mayRefuse(session, route.qos[i] as number)) continue
+      if (!mayRefuse(session, heard.qos[i] as number)) continue
       const demand = demands.get(session)
       if (demand === undefined) demands.set(session, { copies: 1, bytes: size, qos })
       else {
@@ -132,7 +140,14 @@ export class Forwarding {
         if (rule.limit === null) break
       }
       const sizeThere = size + count * (next.bytes.length - route.bytes.length)
-      const there = { route: next, count, size: sizeThere, qos: highest, retain: retains }
+      const there = {
+        route: next,
+        heard: this.#delivery.fresh(next),
+        count,
+        size: sizeThere,
+        qos: highest,
+        retain: retains,
+      }
       if (!this.#demand(demands, there, voice, hops + 1, made)) return false
     }
     return true

@@ -29,7 +29,7 @@ export async function openStore(hub: Hub, options: StoreOptions, isPlugged: bool
         session: clientId => sessions.restore(clientId, false),
         subscription: (session, filter, qos) => sessions.restoreSubscription(session, filter, qos),
         receipt: (session, packetId) => session.receipts.add(packetId),
-        retained: (topic, qos, payload) => retained.restore(topic, payload, qos),
+        retained: (topic, message) => retained.restore(topic, message),
         will: (clientId, will, whose) =>
           wills.set(clientId, { will: { ...packetOf(will, hub), retain: will.retain }, whose }),
       },

@@ -157,8 +157,9 @@ export class RetainedFeed {
 
   #deliver(entry: RetainedEntry, message: Message, { topic: filter, qos }: Subscription): void {
     entry.isUsed = true
-    // It may have waited, and the client may have thought better of it [MQTT-3.10.4-2].
     const session = this.#session
+    if (session.isBridge && this.#retained.isOfBridge(entry.topic, session.clientId)) return
+    // It may have waited, and the client may have thought better of it [MQTT-3.10.4-2].
     const granted = session.subscriptions.get(filter) ?? (session.hears(entry.topic) ? qos : null)
     if (granted !== null) session.deliverRetained(message, Math.min(message.qos, granted))
   }

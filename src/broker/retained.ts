@@ -1,5 +1,6 @@
 import type { Subscription } from 'aedes'
 import { TopicTree } from '../router/index.ts'
+import { isBridgeState } from './bridge-state.ts'
 import type { Client } from './client.ts'
 import { Message } from './message.ts'
 import { RetainedCache } from './retained-cache.ts'
@@ -7,7 +8,7 @@ import { RetainedEntry } from './retained-entry.ts'
 import { RetainedFeed } from './retained-feed.ts'
 import type { Session } from './session.ts'
 import type { HubState } from './state.ts'
-import type { Store } from './store/index.ts'
+import type { Store, StoredRetained } from './store/index.ts'
 
 const CACHE_BYTES = 8_388_608
 
@@ -21,13 +22,15 @@ export interface Found {
 
 /**
  * The retained message of each topic, section 3.3.1.3, found by filter. Bounded in number and bytes, but for those below
- * `$SYS/`, where only the hub writes. With a store the payloads lie there, and in memory only as far as the cache has room.
+ * `$SYS/` that are the hub's own. With a store the payloads lie there, and in memory only as far as the cache has room.
  */
 export class RetainedStore {
   readonly cache: RetainedCache
   readonly #state: HubState
   readonly #tree = new TopicTree<Message | RetainedEntry>()
   readonly #feeds = new Map<Client, RetainedFeed>()
+  /** Topics whose messages bridges have brought in -> their client ids. */
+  readonly #bridges = new Map<string, string>()
   /** Of what is limited. */
   #bytes = 0
   /** Of what the hub says of itself. */
@@ -57,12 +60,15 @@ export class RetainedStore {
 
   /**
    * Keeps a message that was published with RETAIN 1, in place of the one before [MQTT-3.3.1-5]; an empty payload
-   * removes it [MQTT-3.3.1-10] [MQTT-3.3.1-11]. Returns false when a limit forbids to keep it.
+   * removes it [MQTT-3.3.1-10] [MQTT-3.3.1-11]. `bridge`: client id of the bridge that published it. Returns false when a
+   * limit forbids to keep it.
    */
-  store(topic: string, payload: Uint8Array, qos: number): boolean {
-    if (isOwn(topic)) return this.#storeOwn(topic, payload, qos)
+  store(topic: string, payload: Uint8Array, qos: number, bridge = ''): boolean {
+    const isState = isBridgeState(topic)
+    if (!isState && isOwn(topic)) return this.#storeOwn(topic, payload, qos)
     const old = this.#tree.get(topic)
-    const { settings, store } = this.#state
+    const { settings } = this.#state
+    const store = isState ? null : this.#state.store // bridges say it anew
     if (payload.length === 0) {
       if (old !== undefined) this.#remove(topic, old, store)
       return true
@@ -79,19 +85,21 @@ export class RetainedStore {
     const message = Message.of(topic, payload, qos, true)
     if (store === null) this.#tree.set(topic, message)
     else {
-      store.saveRetained(topic, qos, payload)
+      store.saveRetained(topic, qos, payload, bridge)
       const entry = old instanceof RetainedEntry ? old : this.#add(topic)
       this.cache.forget(entry)
       entry.become(size, qos)
       this.cache.pin(entry, message, store)
     }
     this.#bytes = bytes
+    this.#noteBridge(topic, bridge)
     return true
   }
 
   /** A message as it was stored when the hub ended. */
-  restore(topic: string, payload: Uint8Array, qos: number): void {
+  restore(topic: string, { payload, qos, bridge }: StoredRetained): void {
     const entry = this.#add(topic)
+    this.#noteBridge(topic, bridge)
     entry.become(sizeOf(topic, payload), qos)
     this.#bytes += entry.size
     if (this.cache.hasRoomFor(entry)) this.cache.keep(entry, Message.of(topic, payload, qos, true), true)
@@ -103,12 +111,18 @@ export class RetainedStore {
     return item instanceof RetainedEntry ? item : undefined
   }
 
-  /** All whose topics one of the filters matches. */
-  find(subscriptions: readonly Subscription[]): Found {
+  /** Whether the bridge with this client id has brought in what is retained for a topic. */
+  isOfBridge(topic: string, clientId: string): boolean {
+    return this.#bridges.get(topic) === clientId
+  }
+
+  /** All whose topics one of the filters matches; without what the bridge with this client id has brought in. */
+  find(subscriptions: readonly Subscription[], bridge = ''): Found {
     const found: Found = { messages: new Map(), stored: new Map() }
     const { messages, stored } = found
     for (const each of subscriptions) {
       this.#tree.match(each.topic, item => {
+        if (bridge !== '' && this.isOfBridge(item.topic, bridge)) return
         if (item instanceof RetainedEntry) note(stored, item, each)
         else note(messages, item, each)
       })
@@ -135,8 +149,14 @@ export class RetainedStore {
     return entry
   }
 
+  #noteBridge(topic: string, bridge: string): void {
+    if (bridge !== '') this.#bridges.set(topic, bridge)
+    else if (this.#bridges.size > 0) this.#bridges.delete(topic)
+  }
+
   #remove(topic: string, old: Message | RetainedEntry, store: Store | null): void {
     this.#tree.delete(topic)
+    this.#bridges.delete(topic)
     this.#bytes -= old.size
     store?.dropRetained(topic)
     if (!(old instanceof RetainedEntry)) return

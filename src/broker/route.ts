@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import type { Principal } from '../auth/index.ts'
 import { startsWithDollar, topicNameProblem } from '../common/index.ts'
 import type { Rule, SubscriptionTree } from '../router/index.ts'
+import { isBridgeState } from './bridge-state.ts'
 import type { Forwards, Voice } from './forwards.ts'
 import { ForwardsCache } from './forwards-cache.ts'
 import type { LocalSubscriber } from './local-subscriptions.ts'
@@ -28,10 +29,10 @@ export class Route {
   kept = 0
   /** How many of them are bridges'. */
   bridges = 0
-  /** What some of the receivers make a route of; null: nobody has asked in this epoch. */
-  parts: RoutePart[] | null = null
-  /** Which sessions are receivers, of those whose filters match; null: all. */
-  takes: ((session: Session) => boolean) | null = null
+  /** Routes with some of these receivers; null: nobody has asked in this epoch. */
+  parts: RouteParts | null = null
+  /** The problem is only that bridges alone may publish there. */
+  readonly isBridgeState: boolean
   /** Rules whose sources match. */
   rules: readonly Rule[] = NO_RULES
   /** Messages that clients have published here since the hub knows the topic. */
@@ -44,11 +45,12 @@ export class Route {
   #allowed = false
   #verdicts: Map<Principal, boolean> | null = null
 
-  constructor(topic: string, bytes: Buffer, hash: number, problem: string | null) {
+  constructor(topic: string, bytes: Buffer, hash: number, problem: string | null, isState = false) {
     this.topic = topic
     this.bytes = bytes
     this.hash = hash
     this.problem = problem
+    this.isBridgeState = isState
   }
 
   /** Whether the principal may publish here; asked once, then remembered. */
@@ -76,9 +78,7 @@ export class Route {
     const sessions: Session[] = []
     const granted: number[] = []
     const locals: LocalSubscriber[] = []
-    const { takes } = this
     tree.match(this.topic, (subscriber, qos) => {
-      if (takes !== null && !takes(subscriber)) return
       if (subscriber.mark !== mark) {
         subscriber.mark = mark
         subscriber.markAt = sessions.length
@@ -105,15 +105,52 @@ export class Route {
 /** Which receivers of a route a part of it has. */
 export type Audience = 'all' | 'bridges' | 'others'
 
-/** A route with some of the receivers of another. */
-interface RoutePart {
-  readonly spared: Session | null
-  readonly audience: Audience
-  readonly route: Route
+/** All parts of one route may have so many receivers together, before they are made anew. */
+const MOST_IN_PARTS = 65_536
+
+/** Routes with some of the receivers of another, as long as it has these. */
+class RouteParts {
+  readonly #whole: Route
+  readonly #bySpared = new Map<Session | null, Map<Audience, Route>>()
+  /** Entries in the lists of all parts. */
+  receivers = 0
+
+  constructor(whole: Route) {
+    this.#whole = whole
+  }
+
+  /** The route with those receivers only that are meant, and without one of them. */
+  of(spared: Session | null, audience: Audience): Route {
+    const known = this.#bySpared.get(spared)?.get(audience)
+    if (known !== undefined) return known
+    const part = this.#make(spared, audience)
+    const added = part === this.#whole ? 1 : 1 + part.sessions.length
+    this.receivers += added
+    if (this.receivers > MOST_IN_PARTS) {
+      this.#bySpared.clear()
+      this.receivers = added
+    }
+    const others = this.#bySpared.get(spared)
+    if (others === undefined) this.#bySpared.set(spared, new Map([[audience, part]]))
+    else others.set(audience, part)
+    return part
+  }
+
+  #make(spared: Session | null, audience: Audience): Route {
+    const whole = this.#whole
+    const { topic, bytes, hash, problem, epoch } = whole
+    const part = new Route(topic, bytes, hash, problem, whole.isBridgeState)
+    for (const [i, session] of whole.sessions.entries()) {
+      if (session === spared || (audience !== 'all' && session.isBridge !== (audience === 'bridges'))) continue
+      part.sessions.push(session)
+      part.qos.push(whole.qos[i] as number)
+      if (session.log !== null) part.kept++
+    }
+    part.epoch = epoch
+    return part.sessions.length === whole.sessions.length ? whole : part
+  }
 }
 
-/** A route that so many bridges publish to is asked anew for each of them. */
-const MOST_PARTS = 64
 const SLOTS = 8192
 const GENERATION = 8192
 /** Thousands of topics with a thousand receivers each are made anew rather than kept. */
@@ -174,23 +211,20 @@ export class RouteCache {
 
   /** Brings the subscribers of a route up to this epoch. */
   refresh(route: Route, epoch: number): void {
-    this.#receivers -= route.sessions.length
+    this.#receivers -= route.sessions.length + (route.parts?.receivers ?? 0)
     const { rules } = this.#state
     const matching = rules.isEmpty ? NO_RULES : rules.matching(route.topic)
     route.collect(this.#tree, this.#functions, matching, epoch, ++this.#mark)
-    this.#receivers += route.sessions.length
-    if (this.#receivers > MOST_RECEIVERS) this.clear()
+    this.#count(route.sessions.length)
   }
 
-  /** The route with those receivers only that are meant, and without one of them; the route is up to date. */
+  /** The route with those receivers only that are meant, and without one of them; both are good for this epoch. */
   part(route: Route, spared: Session | null, audience: Audience): Route {
-    const known = route.parts?.find(part => part.spared === spared && part.audience === audience)
-    if (known !== undefined) return this.#fresh(known.route)
-    const part = new Route(route.topic, route.bytes, route.hash, route.problem)
-    part.takes = session => session !== spared && (audience === 'all' || session.isBridge === (audience === 'bridges'))
-    if (route.parts === null || route.parts.length >= MOST_PARTS) route.parts = []
-    route.parts.push({ spared, audience, route: part })
-    return this.#fresh(part)
+    route.parts ??= new RouteParts(route)
+    const before = route.parts.receivers
+    const part = route.parts.of(spared, audience)
+    if (route.parts.receivers !== before) this.#count(route.parts.receivers - before)
+    return part
   }
 
   /** What the rules make of a message; the route is up to date. */
@@ -219,6 +253,11 @@ export class RouteCache {
     this.#slots.fill(null)
   }
 
+  #count(receivers: number): void {
+    this.#receivers += receivers
+    if (this.#receivers > MOST_RECEIVERS) this.clear()
+  }
+
   #fresh(route: Route): Route {
     if (route.epoch !== this.#state.epoch) this.refresh(route, this.#state.epoch)
     return route
@@ -237,9 +276,10 @@ export class RouteCache {
   #add(topic: string, bytes: Buffer, hash: number): Route {
     const { settings } = this.#state
     let problem = topicNameProblem(topic, settings.topic)
+    const isState = problem === null && isBridgeState(topic)
     if (problem === null && startsWithDollar(topic) && !settings.dollarTopics) problem = 'starts with $'
     if (problem === null && topic.startsWith('$SYS/')) problem = 'is reserved for the server'
-    const route = new Route(topic, bytes, hash, problem)
+    const route = new Route(topic, bytes, hash, problem, isState)
     if (isWorthKeeping(route)) this.#remember(topic, route)
     return route
   }

@@ -27,11 +27,10 @@ export async function publishWill(hub: Hub, client: Client): Promise<void> {
   const id = client.id as string
   try {
     // Not for a CONNECT that was never answered.
-    if (will !== null && client.isRegistered && !client.disconnected && isBridgeState(will.topic)) {
-      hub.tell(will.topic, () => String(will.payload), will.retain === true)
-      forgetWill(hub, id)
-    } else if (will !== null && client.isRegistered && !client.disconnected) {
-      await ask(done => hub.authorizePublish(client.face, will, done))
+    if (will !== null && client.isRegistered && !client.disconnected) {
+      // As aedes made it the hook refuses all that is below $SYS.
+      if (!client.isBridge || !isBridgeState(will.topic))
+        await ask(done => hub.authorizePublish(client.face, will, done))
       await hub.forwardPublish(numbered(will, hub), client, { willOf: id })
     } else forgetWill(hub, id)
     await hub.link?.dropWill(client)
@@ -73,12 +72,12 @@ async function publishFor(hub: Hub, clientId: string, held: HeldWill): Promise<v
     forgetWill(hub, clientId)
     return
   }
-  await hub
-    .forwardPublish(numbered(will, hub), null, { willOf: clientId, voice: { clientId, ...whose } })
-    .catch(error => {
-      if (isNotStored(error)) hub.heldWills.set(clientId, held)
-      hub.log.warn({ clientId, err: error }, 'will.failed')
-    })
+  const session = hub.sessions.get(clientId)
+  const along = { willOf: clientId, voice: { clientId, ...whose }, ...(session?.isBridge && { spared: session }) }
+  await hub.forwardPublish(numbered(will, hub), null, along).catch(error => {
+    if (isNotStored(error)) hub.heldWills.set(clientId, held)
+    hub.log.warn({ clientId, err: error }, 'will.failed')
+  })
 }
 
 /** Publishes stored Wills of hubs that have not been heard of for three heartbeats. Never rejects. */

@@ -31,7 +31,7 @@ export async function handleConnect(client: Client, packet: ConnectPacket): Prom
   client.clean = packet.clean ?? true
   client.version = packet.protocolVersion ?? 4
   client.username = packet.username
-  client.isBridge = (packet as { bridgeMode?: boolean }).bridgeMode === true
+  client.isBridge = isBridge(packet)
 
   const refused = await authenticate(client, packet)
   if (client.closed || hub.closed) return
@@ -47,6 +47,11 @@ export async function handleConnect(client: Client, packet: ConnectPacket): Prom
   await admit(client)
 }
 
+/** Bit 7 of the protocol level, as mosquitto does. */
+function isBridge(packet: ConnectPacket): boolean {
+  return (packet as { bridgeMode?: boolean }).bridgeMode === true
+}
+
 /** What can be said before the credentials are looked at. */
 function checkFormalities(client: Client, packet: ConnectPacket): ConnectRefused | null {
   const { clientIdLengthOf31, keepAliveLimit } = client.hub.state.settings
@@ -54,6 +59,9 @@ function checkFormalities(client: Client, packet: ConnectPacket): ConnectRefused
     return new ConnectRefused(2, 'identifier rejected: empty without clean session') // [MQTT-3.1.3-8]
   if (packet.protocolVersion === 3 && packet.clientId.length > clientIdLengthOf31)
     return new ConnectRefused(2, 'identifier rejected')
+  // What is plugged in tells nobody that a message is a bridge's, so it would come back: bridges try again as ordinary clients.
+  if (isBridge(packet) && (client.hub.link !== null || client.hub.isPlugged))
+    return new ConnectRefused(1, 'bridges are not known here')
   const keepAlive = packet.keepalive ?? 0
   if (keepAliveLimit > 0 && (keepAlive === 0 || keepAlive > keepAliveLimit))
     return new ConnectRefused(6, 'keep alive limit exceeded')
@@ -100,10 +108,11 @@ function isAllowedClientId(client: Client, clientId: string): boolean {
 async function takeWill(client: Client, will: NonNullable<ConnectPacket['will']>): Promise<string | null> {
   const { topic: limits, dollarTopics } = client.hub.state.settings
   let problem = topicNameProblem(will.topic, limits)
-  if (problem === null && !dollarTopics && will.topic.startsWith('$')) problem = 'starts with $'
-  const isState = client.isBridge && isBridgeState(will.topic)
+  const isState = problem === null && client.isBridge && isBridgeState(will.topic)
   if (isState && !client.principal.mayPublish(will.topic)) return null // see Dispatch
-  if (problem !== null && !isState) {
+  if (problem === null && !isState && !dollarTopics && will.topic.startsWith('$')) problem = 'starts with $'
+  if (problem === null && !isState && isBridgeState(will.topic)) problem = 'is reserved for bridges'
+  if (problem !== null) {
     client.fail(new ProtocolError(`will topic (${will.topic}) invalid: it ${problem}`))
     return null
   }
@@ -112,7 +121,7 @@ async function takeWill(client: Client, will: NonNullable<ConnectPacket['will']>
     cmd: 'publish',
     topic: will.topic,
     payload: payloadOf(will as PublishPacket),
-    qos: will.qos ?? 0,
+    qos: isState ? 0 : (will.qos ?? 0),
     retain: will.retain ?? false,
     dup: false,
   }

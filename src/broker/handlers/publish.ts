@@ -33,7 +33,9 @@ async function publish(client: Client, packet: PublishPacket): Promise<void> {
   const { topic: limits, dollarTopics } = hub.state.settings
   let problem = topicNameProblem(packet.topic, limits)
   if (problem === null && client.isBridge && isBridgeState(packet.topic) && packet.qos !== 2) {
-    if (client.principal.mayPublish(packet.topic)) hub.tell(packet.topic, () => String(packet.payload), packet.retain)
+    if (client.principal.mayPublish(packet.topic))
+      await hub.forwardPublish(numbered({ ...packet, qos: 0 }, hub), client)
+    if (client.closed) return
     if (packet.qos === 1) acknowledge(client, PUBACK_BYTE, packet.messageId as number, null)
     return
   }

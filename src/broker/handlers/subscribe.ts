@@ -114,7 +114,8 @@ async function sendRetained(client: Client, session: Session, accepted: Subscrip
     }
     return
   }
-  const { messages, stored } = hub.retained.find(accepted)
+  // A bridge would carry to its remote what it took from there: by now that may be something older.
+  const { messages, stored } = hub.retained.find(accepted, session.isBridge ? session.clientId : '')
   for (const [message, { qos }] of messages) session.deliverRetained(message, Math.min(message.qos, qos))
   const { store } = hub.state
   if (store !== null && stored.size > 0) await hub.retained.feed(client, session, store, stored)

@@ -3,7 +3,7 @@ import type { Database, Level } from './database.ts'
 import { type SessionSummary, SessionTally } from './inspect-session.ts'
 import { type Pair, walk } from './inspect-walk.ts'
 import { CURSOR, FILTER, META, QUEUE, RECEIPT, RECORD, RETAINED, SESSION, seqOf, sessionOf, WILL } from './keys.ts'
-import { DamagedRecord, decodeCursor, decodeSession, entryHead, unseal } from './records.ts'
+import { DamagedRecord, decodeCursor, decodeRetained, decodeSession, entryHead, unseal } from './records.ts'
 import { withDatabase } from './verify.ts'
 import { isKnownKey } from './verify-keys.ts'
 
@@ -130,7 +130,7 @@ class Inspector {
         break
       case RETAINED:
         this.#retained++
-        this.#retainedBytes += Math.max(body.length - 1, 0)
+        this.#retainedBytes += decodeRetained(key, body).payload.length
         break
       case SESSION:
         this.#tally(key).head = decodeSession(key, body)

@@ -234,10 +234,12 @@ export interface SessionHead {
   readonly leftAt: number
   /** Messages before this number go only where today's subscriptions match: they were revoked, or it was another's. */
   readonly guardedTo: number
+  /** Its client is a bridge. */
+  readonly isBridge: boolean
 }
 
-export function encodeSession(key: Buffer, head: SessionHead): Buffer {
-  const text = JSON.stringify(head)
+export function encodeSession(key: Buffer, { isBridge, ...head }: SessionHead): Buffer {
+  const text = JSON.stringify(isBridge ? { ...head, isBridge } : head)
   const value = withRoom(Buffer.byteLength(text))
   value.write(text)
   return seal(key, value)
@@ -245,9 +247,10 @@ export function encodeSession(key: Buffer, head: SessionHead): Buffer {
 
 export function decodeSession(key: Buffer, value: Buffer): SessionHead {
   try {
-    const { clientId, principal, leftAt, guardedTo } = JSON.parse(value.toString()) as Record<string, unknown>
+    const head = JSON.parse(value.toString()) as Record<string, unknown>
+    const { clientId, principal, leftAt, guardedTo, isBridge } = head
     if (typeof clientId !== 'string' || typeof principal !== 'string') throw new DamagedRecord(key, 'wrong content')
-    return { clientId, principal, leftAt: Number(leftAt), guardedTo: Number(guardedTo) }
+    return { clientId, principal, leftAt: Number(leftAt), guardedTo: Number(guardedTo), isBridge: isBridge === true }
   } catch {
     throw new DamagedRecord(key, 'wrong content')
   }
@@ -260,12 +263,38 @@ export function encodeByte(key: Buffer, byte: number): Buffer {
   return seal(key, value)
 }
 
-/** A retained message: its QoS, then its payload. */
-export function encodeRetained(key: Buffer, qos: number, payload: Uint8Array): Buffer {
-  const value = withRoom(1 + payload.length)
+/** Beside the QoS of a retained message: the client id of a bridge follows. */
+const OF_BRIDGE = 0x80
+
+export interface StoredRetained {
+  readonly qos: number
+  /** Client id of the bridge that published it; '': it was none. */
+  readonly bridge: string
+  readonly payload: Buffer
+}
+
+/** A retained message: its QoS, the bridge that published it, if one did, and its payload. */
+export function encodeRetained(key: Buffer, qos: number, payload: Uint8Array, bridge: string): Buffer {
+  const bridgeBytes = bridge === '' ? 0 : 2 + Buffer.byteLength(bridge)
+  const value = withRoom(1 + bridgeBytes + payload.length)
   value[0] = qos
-  value.set(payload, 1)
+  if (bridgeBytes > 0) {
+    value[0] |= OF_BRIDGE
+    value.writeUInt16BE(bridgeBytes - 2, 1)
+    value.write(bridge, 3)
+  }
+  value.set(payload, 1 + bridgeBytes)
   return seal(key, value)
+}
+
+/** The retained message of an unsealed value. */
+export function decodeRetained(key: Buffer, value: Buffer): StoredRetained {
+  const [first] = value
+  if (first === undefined) throw new DamagedRecord(key, 'wrong length')
+  if ((first & OF_BRIDGE) === 0) return { qos: first, bridge: '', payload: value.subarray(1) }
+  const end = value.length < 3 ? value.length + 1 : 3 + value.readUInt16BE(1)
+  if (end > value.length) throw new DamagedRecord(key, 'wrong length')
+  return { qos: first & ~OF_BRIDGE, bridge: value.toString('utf8', 3, end), payload: value.subarray(end) }
 }
 
 /** Whose Will it is: the principal of the client, and what rules take for its username. */

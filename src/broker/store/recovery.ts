@@ -22,10 +22,12 @@ import {
   DamagedRecord,
   decodeCursor,
   decodeRecord,
+  decodeRetained,
   decodeSession,
   decodeWill,
   entryHead,
   type SessionHead,
+  type StoredRetained,
   unseal,
   type WillOwner,
 } from './records.ts'
@@ -41,7 +43,7 @@ export interface Found {
   session(clientId: string): Session
   subscription(session: Session, filter: string, qos: number): void
   receipt(session: Session, packetId: number): void
-  retained(topic: string, qos: number, payload: Buffer): void
+  retained(topic: string, message: StoredRetained): void
   /** The Will of a client that was connected when the hub died. */
   will(clientId: string, will: Message, whose: WillOwner): void
 }
@@ -104,7 +106,7 @@ class Recovery {
     await this.#each(QUEUE, (key, value) => this.#entry(key, value))
     for (const seq of this.#records.keys()) if (!this.#used.has(seq)) this.#store.commit.del(recordKey(seq))
     await this.#each(RETAINED, (key, value) => {
-      this.#found.retained(nameOf(key, 1), value[0] as number, value.subarray(1))
+      this.#found.retained(nameOf(key, 1), decodeRetained(key, value))
     })
     await this.#each(WILL, (key, value) => {
       const { will, whose } = decodeWill(key, value)

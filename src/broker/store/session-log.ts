@@ -55,8 +55,8 @@ export class SessionLog {
 
   get head(): SessionHead {
     const { principal, guardedTo } = this
-    const { clientId, leftAt } = this.session
-    return { clientId, principal, leftAt, guardedTo }
+    const { clientId, leftAt, isBridge } = this.session
+    return { clientId, principal, leftAt, guardedTo, isBridge }
   }
 
   /** The number of the first message that its client does not have; all before are done with. */
@@ -257,6 +257,7 @@ export class SessionLog {
   restore(head: SessionHead, cursor: Cursor | null): void {
     this.principal = head.principal
     this.session.leftAt = head.leftAt
+    this.session.isBridge = head.isBridge
     this.guardedTo = head.guardedTo
     this.hasCursor = cursor !== null
     if (cursor !== null) this.disk.next = cursor.next

@@ -12,7 +12,15 @@ import { GroupCommit, isFull } from './group-commit.ts'
 import { cursorKey, filterKey, LAST_SEQ, receiptKey, recordKey, retainedKey, sessionKey } from './keys.ts'
 import { LogRecord } from './log-record.ts'
 import { QueueReader } from './queue-reader.ts'
-import { encodeByte, encodeBytes, encodeRetained, encodeSession, packetOfMessage, unseal } from './records.ts'
+import {
+  decodeRetained,
+  encodeByte,
+  encodeBytes,
+  encodeRetained,
+  encodeSession,
+  packetOfMessage,
+  unseal,
+} from './records.ts'
 import { SessionLog } from './session-log.ts'
 import { SpaceWatch } from './space-watch.ts'
 import type { StoreOptions } from './store-options.ts'
@@ -292,9 +300,10 @@ export class Store {
 
   // -- retained messages ---------------------------------------------------------------------------------------------
 
-  saveRetained(topic: string, qos: number, payload: Uint8Array): void {
+  /** `bridge`: client id of the bridge that published it. */
+  saveRetained(topic: string, qos: number, payload: Uint8Array, bridge = ''): void {
     const key = retainedKey(topic)
-    this.commit.put(key, encodeRetained(key, qos, payload))
+    this.commit.put(key, encodeRetained(key, qos, payload, bridge))
   }
 
   dropRetained(topic: string): void {
@@ -305,7 +314,10 @@ export class Store {
   async readRetained(topics: readonly string[]): Promise<(Buffer | undefined)[]> {
     const keys = topics.map(retainedKey)
     const values = (await this.database.level.getMany(keys)) as (Buffer | undefined)[]
-    return values.map((value, i) => (value === undefined ? undefined : unseal(keys[i] as Buffer, value).subarray(1)))
+    return values.map((value, i) => {
+      const key = keys[i] as Buffer
+      return value === undefined ? undefined : decodeRetained(key, unseal(key, value)).payload
+    })
   }
 
   // -- work of its own ----------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@ import {
   DamagedRecord,
   decodeCursor,
   decodeRecord,
+  decodeRetained,
   decodeSession,
   decodeWill,
   type EntryHead,
@@ -53,7 +54,7 @@ export function decodeFully(key: Buffer, value: Buffer): Decoded {
       return { ...NOTHING, entry, messages: entry.count }
     }
     case RETAINED:
-      checkQos(key, body[0])
+      checkQos(key, decodeRetained(key, body).qos)
       return { ...NOTHING, messages: 1 }
     case WILL:
       decodeWill(key, body)
