@@ -107,8 +107,8 @@ export class EchoMemory {
   }
 }
 
-/** Two hashes of 32 bits, as far as a number can hold both. They multiply differently: what collides in one does not in the other. */
-function keyOf(topic: string, payload: Uint8Array): number {
+/** What a message is known by: two hashes of 32 bits, as far as a number can hold both. They multiply differently: what collides in one does not in the other. */
+export function keyOf(topic: string, payload: Uint8Array): number {
   const high = hashOf(topic, payload, 0x85ebca6b, 0x51ed270b)
   const low = hashOf(topic, payload, 0xc2b2ae35, 0x2f6b9e3d)
   return (high >>> 0) * 0x20_0000 + (low >>> 11)

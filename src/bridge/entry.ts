@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib'
 import { payloadOf, topicOf } from './outgoing.ts'
 
 /** It has not been sent to the target. */
-export const WAITING = 0
+const WAITING = 0
 /** PUBLISH was sent; PUBACK or PUBREC is to come. */
 export const SENT = 1
 /** QoS 2: the target said PUBREC; PUBREL from the source is to come. */

@@ -53,6 +53,12 @@ export class LinkRecord {
     this.#log.info({ side: this.#side, ...fields }, 'link.connected')
   }
 
+  /** The broker sends back what came from here, though it was told that this is a bridge. */
+  notPrivate(): void {
+    this.#log.warn({ side: this.#side }, 'link.not_private')
+    this.#onChange()
+  }
+
   /** A failure that goes on and on is logged once, and then from time to time. */
   failed(failure: GatewayError, event: string): void {
     const now = Date.now()

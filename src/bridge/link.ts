@@ -1,19 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
-import { Backoff, type GatewayError, type Logger } from '../common/index.ts'
-import type { ClientConfig } from '../config/index.ts'
+import { Backoff, type GatewayError } from '../common/index.ts'
+import { type ClientConfig, parseClientUrl } from '../config/index.ts'
 import { PUBREL } from '../wire/index.ts'
-import { Connection, type ConnectionSink, type Wires } from './connection.ts'
-import type { EchoMemory } from './echo-memory.ts'
+import { Connection, type ConnectionSink } from './connection.ts'
+import { Echoes } from './echoes.ts'
 import { ConnackTimeout, ConnectRefused, explainFailure, PeerClosed, SubscribeRefused } from './failure.ts'
 import { shownAddress } from './failure-words.ts'
 import type { LinkFigures, Side } from './figures.ts'
 import type { Flow } from './flow.ts'
 import type { FlowEnd } from './flow-end.ts'
 import { LinkRecord } from './link-record.ts'
-import { type Filter, MqttSession, type WillMessage } from './mqtt-session.ts'
+import type { LinkParts, LinkSettings } from './link-settings.ts'
+import { MqttSession } from './mqtt-session.ts'
 import { Privacy } from './privacy.ts'
-import { openTransport, readCredentials } from './transport/index.ts'
+import { Subscriptions } from './subscriptions.ts'
+import { certificateEnded, openTransport, readCredentials } from './transport/index.ts'
 
 const FIRST_PAUSE_MS = 500
 /** A connection that stood so long was a good one: the next attempt is a first one again. */
@@ -21,27 +23,6 @@ const STABLE_MS = 60_000
 const LEAST_FRAME_BYTES = 1_048_576
 /** How long DISCONNECT may take to leave. */
 const GOODBYE_MS = 1000
-
-/** What a link is to be like. */
-export interface LinkSettings {
-  readonly config: ClientConfig
-  readonly clientId: string
-  readonly filters: readonly Filter[]
-  /** Longest PUBLISH packet that is taken. */
-  readonly maxBytes: number
-  /** Said by the broker when the link breaks, if the broker lets bridges do so; null: nothing. */
-  readonly will: WillMessage | null
-}
-
-export interface LinkParts {
-  readonly rule: string
-  readonly side: Side
-  readonly wires: Wires
-  readonly baseDir: string
-  readonly log: Logger
-  /** It came up, went down, or learned something that its figures tell. */
-  readonly onChange: () => void
-}
 
 type Phase = 'connect' | 'connack' | 'subscribe' | 'connected'
 
@@ -51,18 +32,28 @@ export class Link implements FlowEnd, ConnectionSink {
   /** The flow that takes what comes from here, and the one that sends here. */
   source: Flow | null = null
   target: Flow | null = null
-  /** Messages that may come back, of brokers that do not tell bridges from others; null: none was sent. */
-  echoes: EchoMemory | null = null
+  /** Messages that may come here though this bridge has published them. */
+  readonly echoes = new Echoes(broker => {
+    if (broker === this.#broker) this.#record.notPrivate()
+  })
   #connection: Connection | null = null
   readonly #parts: LinkParts
   readonly #backoff: { now: Backoff }
   readonly #privacy = new Privacy()
   #settings: LinkSettings
   #session: MqttSession | null = null
+  #subscriptions: Subscriptions | null = null
   /** Of the attempt that is under way: it counts as ended when this is called. */
   #finish: ((error: Error | null) => void) | null = null
   #phase: Phase = 'connect'
+  /** The attempt is to end, or the connection: it has said DISCONNECT, and nothing may follow. */
   #isAskedToEnd = false
+  /** No connection is to follow the one that stands. */
+  #isLeaving = false
+  /** The address of the broker, the same for all ways to write it. */
+  #broker: string
+  /** Whose session the last connection had. */
+  #met = ''
   /** The connection of the attempt, before CONNACK too. */
   #opened: Connection | null = null
   /** Of CONNACK, then of SUBACK. */
@@ -80,6 +71,7 @@ export class Link implements FlowEnd, ConnectionSink {
     this.#parts = parts
     this.side = parts.side
     this.#backoff = { now: backoffOf(settings) }
+    this.#broker = parseClientUrl(settings.config.address).url
     this.#record = new LinkRecord(parts.side, parts.log, parts.onChange)
   }
 
@@ -87,14 +79,36 @@ export class Link implements FlowEnd, ConnectionSink {
     return this.#settings
   }
 
+  get broker(): string {
+    return this.#broker
+  }
+
   get connection(): Connection | null {
     const connection = this.#connection
-    return connection === null || connection.isClosed ? null : connection
+    return connection === null || connection.isClosed || this.#isAskedToEnd ? null : connection
   }
 
   /** The broker sends nothing back that came from here. */
   get isPrivate(): boolean {
-    return this.connection !== null && this.#privacy.isGranted
+    return this.connection !== null && this.#privacy.isGranted && !this.echoes.isBroken(this.#broker)
+  }
+
+  /** The broker took this link for that of a bridge. */
+  get isGranted(): boolean {
+    return this.#privacy.isGranted
+  }
+
+  /** When the connection was accepted, on the clock of performance.now(). */
+  get connectedAt(): number {
+    return this.#connectedAt
+  }
+
+  /** Whether the broker sends here what one of these filters asks for. */
+  hears(filters: readonly string[], isRetained: boolean): boolean {
+    if (this.connection === null) return false
+    if (!this.isConnected) return this.#sessionPresent || isRetained
+    const { refused } = this.#record
+    return refused.length === 0 || filters.some(filter => !refused.includes(filter))
   }
 
   get isConnected(): boolean {
@@ -116,11 +130,19 @@ export class Link implements FlowEnd, ConnectionSink {
   async stop(): Promise<void> {
     this.#stopping?.abort()
     this.#hurry.abort()
-    if (this.connection === null) this.#finish?.(null)
-    else this.#goodbye()
+    this.#endAttempt()
     await this.#running
     this.#stopping = null
     this.#record.show('stopped')
+  }
+
+  /** Connects no more: the connection that stands is the last one. */
+  leave(): void {
+    this.#isLeaving = true
+    if (this.connection !== null) return
+    this.#stopping?.abort()
+    this.#hurry.abort()
+    this.#endAttempt()
   }
 
   /** Puts other settings in force. The connection stays when only the filters are others. */
@@ -129,16 +151,15 @@ export class Link implements FlowEnd, ConnectionSink {
     const { filters: after, ...restAfter } = next
     this.#settings = next
     if (!isDeepStrictEqual(rest, restAfter)) {
+      const broker = parseClientUrl(next.config.address).url
+      if (broker !== this.#broker) this.echoes.forget()
+      this.#broker = broker
       this.#privacy.forget()
       this.#backoff.now = backoffOf(next)
       this.#record.forgetFailures()
       this.#hurry.abort()
-      this.#isAskedToEnd = true
-      if (this.connection === null) this.#finish?.(null)
-      else this.#goodbye()
-    } else if (this.connection !== null && this.#session !== null && !isDeepStrictEqual(before, after)) {
-      void this.#resubscribe(this.#session, before, after)
-    }
+      this.#endAttempt()
+    } else if (this.connection !== null && !isDeepStrictEqual(before, after)) void this.#subscribe(this.connection)
   }
 
   /** Publishes something of the bridge itself, with QoS 0. */
@@ -155,20 +176,25 @@ export class Link implements FlowEnd, ConnectionSink {
 
   onConnack(returnCode: number, sessionPresent: boolean): void {
     const connection = this.#opened
-    if (connection === null) return
+    if (connection === null || this.#isAskedToEnd) return
     if (returnCode !== 0) {
       connection.close(new ConnectRefused(returnCode))
       return
     }
     this.#phase = 'subscribe'
     this.#timer?.refresh()
-    this.#sessionPresent = sessionPresent
-    this.#privacy.accepted()
+    const met = `${this.#broker} ${this.#settings.clientId}`
+    const isSame = this.#met === met || this.#met === ''
+    this.#met = met
+    this.#sessionPresent = sessionPresent && isSame
     this.#connection = connection
     this.#record.connects++
+    this.#record.refused = []
     this.#connectedAt = performance.now()
-    this.source?.sourceUp(sessionPresent)
-    this.target?.targetUp(connection, sessionPresent)
+    this.#privacy.accepted(this.#connectedAt)
+    this.echoes.begin()
+    this.source?.sourceUp(this.#sessionPresent)
+    this.target?.targetUp(connection, this.#sessionPresent)
   }
 
   onPublish(chunk: Buffer, start: number, body: number, end: number): void {
@@ -179,7 +205,8 @@ export class Link implements FlowEnd, ConnectionSink {
   }
 
   onOversize(chunk: Buffer, start: number, body: number, end: number, length: number): void {
-    this.source?.oversize(chunk, start, body, end, length)
+    const problem = this.source?.oversize(chunk, start, body, end, length) ?? null
+    if (problem !== null) this.connection?.onMalformed(problem)
   }
 
   onReadEnd(): void {
@@ -200,7 +227,7 @@ export class Link implements FlowEnd, ConnectionSink {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
+    while (!signal.aborted && !this.#isLeaving) {
       const pause = this.#privacy.isNextAtOnce ? 0 : this.#backoff.now.next()
       if (pause > 0) {
         this.#record.show('waiting')
@@ -247,7 +274,7 @@ export class Link implements FlowEnd, ConnectionSink {
       }
       this.#phase = 'connack'
       const { maxBytes } = this.#settings
-      const isPrivate = this.#privacy.begin(config.tryPrivate)
+      const isPrivate = this.#privacy.begin(config.tryPrivate, performance.now())
       this.#opened = new Connection(stream, this.#parts.wires, this, { maxBytes, isPrivate })
       this.#timer = setTimeout(() => this.#opened?.close(new ConnackTimeout()), config.timeoutMs)
       try {
@@ -278,74 +305,71 @@ export class Link implements FlowEnd, ConnectionSink {
       onFailure: error => connection.close(error),
     })
     this.#session = session
-    session.onAccepted(() => {
-      void this.#subscribe(session, connection).finally(() => clearTimeout(this.#timer))
-    })
+    this.#subscriptions = new Subscriptions(session)
+    session.onAccepted(() => void this.#subscribe(connection))
   }
 
-  async #subscribe(session: MqttSession, connection: Connection): Promise<void> {
+  /** Brings the subscriptions of a connection to what the settings say. */
+  async #subscribe(connection: Connection): Promise<void> {
     const { filters, config, clientId } = this.#settings
+    const subscriptions = this.#subscriptions
+    if (subscriptions === null || this.connection !== connection) return
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => connection.close(new ConnackTimeout()), config.timeoutMs)
+    this.#phase = 'subscribe'
     try {
-      const refused = await session.subscribe(filters)
-      if (this.connection !== connection) return
-      this.#judge(refused, config)
+      await subscriptions.want(filters)
     } catch (error) {
-      connection.close(error as Error) // the connection broke, or the answer makes no sense
+      // The connection broke, or the answer makes no sense.
+      if (this.connection === connection) connection.close(error as Error)
       return
     }
+    if (this.connection !== connection) return
+    clearTimeout(this.#timer)
+    this.#judge(connection, subscriptions.refused, config)
     if (connection.isClosed) return
     this.#phase = 'connected'
+    if (this.isConnected) return
     const address = shownAddress(config.address)
     const sessionPresent = this.#sessionPresent
     this.#record.connected({ address, clientId, sessionPresent, private: this.#privacy.isGranted })
   }
 
-  async #resubscribe(session: MqttSession, before: readonly Filter[], after: readonly Filter[]): Promise<void> {
-    const { connection } = this
-    try {
-      const gone = before.filter(({ topic }) => !after.some(other => other.topic === topic))
-      await session.unsubscribe(gone.map(({ topic }) => topic))
-      const news = after.filter(filter => !before.some(other => isDeepStrictEqual(other, filter)))
-      const refused = await session.subscribe(news)
-      if (this.connection === connection) this.#judge(refused, this.#settings.config)
-    } catch (error) {
-      if (this.connection === connection) connection?.close(error as Error)
-    }
-  }
-
   /** Some filters may have been refused: says so, and gives the connection up when that is asked for. */
-  #judge(refused: readonly string[], config: ClientConfig): void {
+  #judge(connection: Connection, refused: readonly string[], config: ClientConfig): void {
+    const isNews = !isDeepStrictEqual(refused, this.#record.refused)
     this.#record.refused = refused
-    if (refused.length === 0) return
+    if (refused.length === 0 || !isNews) return
     const error = new SubscribeRefused(refused)
-    if (config.validateSubs) {
-      this.connection?.close(error)
-      return
-    }
-    this.#record.failed(this.#explain(error), 'link.subscribe_refused')
+    if (config.validateSubs) connection.close(error)
+    else this.#record.failed(this.#explain(error), 'link.subscribe_refused')
   }
 
-  /** DISCONNECT, and the end of the connection, soon. */
-  #goodbye(): void {
-    const { connection } = this
+  /** Ends what is under way: with DISCONNECT, and soon, where CONNECT was said. */
+  #endAttempt(): void {
+    const connection = this.#opened
+    if (connection === null) this.#finish?.(null)
+    else if (!this.#isAskedToEnd) {
+      this.#session?.end()
+      setTimeout(() => connection.close(), GOODBYE_MS).unref()
+    }
     this.#isAskedToEnd = true
-    if (connection === null) return
-    this.#session?.end()
-    setTimeout(() => connection.close(), GOODBYE_MS).unref()
   }
 
   #close(failure: unknown, clientId: string): void {
     const wasUp = this.#connection !== null
     this.#session?.abandon()
     this.#session = null
+    this.#subscriptions = null
     const opened = this.#opened
     this.#opened = null
     opened?.close()
     this.#connection = null
     if (wasUp) {
-      const isByPeer = failure instanceof PeerClosed
+      const isByPeer = failure instanceof PeerClosed && !this.#isAskedToEnd
       if (performance.now() - this.#connectedAt >= STABLE_MS) this.#backoff.now.reset()
       this.target?.targetDown(isByPeer)
+      this.source?.sourceDown()
     }
     if (this.#isAskedToEnd || this.#stopping?.signal.aborted === true) return
     if (this.#privacy.ended(this.#phase, failure)) return
@@ -353,8 +377,10 @@ export class Link implements FlowEnd, ConnectionSink {
   }
 
   #explain(failure: unknown, clientId = this.#settings.clientId): GatewayError {
-    const { rule, side } = this.#parts
-    return explainFailure(failure, { rule, side, config: this.#settings.config, clientId, phase: this.#phase })
+    const { rule, side, baseDir } = this.#parts
+    const { config } = this.#settings
+    const ended = certificateEnded(config, baseDir)
+    return explainFailure(failure, { rule, side, config, clientId, phase: this.#phase, certificateEnded: ended })
   }
 }
 

@@ -1,101 +1,117 @@
 import type { Logger } from '../common/index.ts'
-import { EchoMemory } from './echo-memory.ts'
+import { filtersFor, mayReturn, targetOf, type Way, waysBack } from './circles.ts'
 import type { Direction } from './figures.ts'
 import type { Flow } from './flow.ts'
 import type { FlowGuard } from './flow-end.ts'
 import type { Link } from './link.ts'
 import { payloadOf, topicOf } from './outgoing.ts'
+import { PROOF_MS } from './proof.ts'
 import type { TopicMap, TopicPlan } from './topic-map.ts'
 
-const MEMORY = { max: 10_000, ttlMs: 60_000 }
-/** Topics whose way back is remembered. */
+/** Topics whose ways back are remembered, and the longest one. */
 const MOST_TOPICS = 1000
+const LONGEST_TOPIC = 1024
 /** A loop is told of again after this. */
 const REMIND_MS = 60_000
+/** Between the names of the rules on a way round. No name has it. */
+const ARROW = ' -> '
 
-/** A rule, as far as its messages may come back. */
-export interface Looped {
-  readonly name: string
-  readonly hub: Link
-  readonly remote: Link
-  readonly out: Flow
-  readonly in: Flow
+/** One direction of a rule, as far as its messages may come back. */
+export interface Guarded extends Way {
+  readonly direction: Direction
+  /** What the rule takes in the other direction. */
+  readonly back: TopicMap
+}
+
+/** A link that would be sent a message again. */
+interface Taker {
+  readonly link: Link
+  /** Those of its filters that ask for it. */
+  readonly filters: readonly string[]
+  /** The name of the rule, or those of all rules on the way round. */
+  readonly by: string
+  /** It is sent the message. Not so for the link that publishes it, where the broker knows it as a bridge. */
+  readonly isSure: boolean
 }
 
 /**
  * Keeps messages of one direction of a rule from coming back over the broker that they go to: by the same link, where the broker does
- * not know it as a bridge, or by another rule with the same remote. Each message that may is remembered, and counts as an
- * echo when it comes; once, so that a message of somebody else with the same topic and payload gets through.
+ * not know it as a bridge, or by other rules. Each message that may is remembered where it would be taken up first, and counts as
+ * an echo when it comes; once, so that a message of somebody else with the same topic and payload gets through.
  */
 export class LoopGuard implements FlowGuard {
-  readonly #rule: Looped
-  readonly #direction: Direction
-  readonly #others: readonly Looped[]
+  readonly #way: Guarded
+  readonly #all: readonly Way[]
   readonly #log: Logger
-  readonly #ways = new Map<string, readonly Link[]>()
+  readonly #takers = new Map<string, readonly Taker[]>()
   readonly #told = new Map<string, number>()
 
-  /** `others`: rules with the same remote. */
-  constructor(rule: Looped, direction: Direction, others: readonly Looped[], log: Logger) {
-    this.#rule = rule
-    this.#direction = direction
-    this.#others = others
+  private constructor(way: Guarded, all: readonly Way[], log: Logger) {
+    this.#way = way
+    this.#all = all
     this.#log = log
   }
 
+  /** The guard of one of all ways; null: nothing can come back. */
+  static of(way: Guarded, all: readonly Way[], log: Logger): LoopGuard | null {
+    const used = all.filter(({ from }) => from.settings.filters.length > 0)
+    const isMutual = way.to.settings.filters.length > 0
+    return isMutual || mayReturn(way, used) ? new LoopGuard(way, used, log) : null
+  }
+
   isEcho(_flow: Flow, plan: TopicPlan, chunk: Buffer, payloadAt: number, end: number, now: number): boolean {
-    const memory = (this.#direction === 'out' ? this.#rule.hub : this.#rule.remote).echoes
-    if (memory === null) return false
-    const from = memory.take(plan.topic, chunk.subarray(payloadAt, end), now)
-    if (from === null) return false
-    if (from !== this.#rule.name) this.#warn(from, plan.topic, now)
+    const { rule, from } = this.#way
+    if (from.echoes.isEmpty) return false
+    const by = from.echoes.take(plan.topic, chunk.subarray(payloadAt, end), now)
+    if (by === null) return false
+    if (by !== rule) this.#warn(by, plan.topic, now)
     return true
   }
 
   sent(_flow: Flow, plan: TopicPlan | null, bytes: Buffer, start: number, end: number): void {
     const topic = plan?.target ?? topicOf(bytes, start)
-    let ways = this.#ways.get(topic)
-    if (ways === undefined) {
-      ways = this.#findWays(topic)
-      if (this.#ways.size >= MOST_TOPICS) this.#ways.clear()
-      this.#ways.set(topic, ways)
-    }
-    for (const link of ways) {
-      if (link === this.#target && link.isPrivate) continue
-      link.echoes ??= new EchoMemory(MEMORY)
-      link.echoes.expect(topic, payloadOf(bytes, start, end), this.#rule.name, performance.now())
+    const takers = this.#takers.get(topic) ?? this.#learn(topic)
+    if (takers.length === 0) return
+    const isRetained = ((bytes[start] as number) & 1) === 1
+    const { broker } = this.#way.to
+    const now = performance.now()
+    for (const { link, filters, by, isSure } of takers) {
+      if (!link.hears(filters, isRetained)) continue
+      const isExpected = isSure || (link === this.#way.to && !link.isGranted)
+      if (isExpected) link.echoes.expect(topic, payloadOf(bytes, start, end), by, now)
+      else if (!link.echoes.isKept(broker, now)) {
+        // A new connection is sent what is retained in any case, and that may be the same.
+        const mayProve = !isRetained || now - link.connectedAt > PROOF_MS
+        link.echoes.doubt(topic, payloadOf(bytes, start, end), { broker, by, mayProve }, now)
+      }
     }
   }
 
-  get #target(): Link {
-    return this.#direction === 'out' ? this.#rule.remote : this.#rule.hub
+  #learn(topic: string): readonly Taker[] {
+    const takers = this.#findTakers(topic)
+    if (topic.length > LONGEST_TOPIC) return takers
+    if (this.#takers.size >= MOST_TOPICS) this.#takers.clear()
+    this.#takers.set(topic, takers)
+    return takers
   }
 
-  /** Links that get what is published to this topic of the target, and would bring it back. */
-  #findWays(topic: string): Link[] {
-    const isOut = this.#direction === 'out'
-    const onward = (isOut ? this.#rule.out : this.#rule.in).topics
-    const ways: Link[] = []
-    const own = isOut ? this.#rule.in : this.#rule.out
-    if (takes(own.topics, topic) !== null) ways.push(this.#target)
-    for (const other of this.#others) {
-      const back = takes((isOut ? other.in : other.out).topics, topic)
-      if (back !== null && takes(onward, back) !== null) ways.push(isOut ? other.remote : other.hub)
+  #findTakers(topic: string): Taker[] {
+    const { to, back, rule } = this.#way
+    const takers: Taker[] = []
+    if (targetOf(back, topic) !== null)
+      takers.push({ link: to, filters: filtersFor(to, topic), by: rule, isSure: false })
+    for (const { first, rules, isSure } of waysBack(this.#way, topic, this.#all)) {
+      const link = first.from
+      takers.push({ link, filters: filtersFor(link, topic), by: rules.join(ARROW), isSure })
     }
-    return ways
+    return takers
   }
 
-  #warn(from: string, topic: string, now: number): void {
-    const before = this.#told.get(from)
+  #warn(rules: string, topic: string, now: number): void {
+    const before = this.#told.get(rules)
     if (before !== undefined && now - before < REMIND_MS) return
-    this.#told.set(from, now)
-    this.#log.warn({ rules: [from, this.#rule.name], topic, direction: this.#direction }, 'bridge.loop')
+    if (this.#told.size >= MOST_TOPICS) this.#told.clear()
+    this.#told.set(rules, now)
+    this.#log.warn({ rules: rules.split(ARROW), topic, direction: this.#way.direction }, 'bridge.loop')
   }
-}
-
-/** The topic that a message of this topic gets; null when the map does not take it. */
-function takes(topics: TopicMap, topic: string): string | null {
-  const bytes = Buffer.from(topic)
-  const plan = topics.find(bytes, 0, bytes.length)
-  return plan === null || plan.qos < 0 || plan.problem !== '' ? null : plan.target
 }

@@ -19,8 +19,10 @@ export class BridgeService implements Service {
   #config: BridgeConfig
   #startedAt = 0
   /** Rules that a reload has removed, on their way out. */
-  readonly #leaving = new Set<Promise<void>>()
-  #reloads: Promise<void> = Promise.resolve()
+  readonly #leaving = new Map<BridgeRule, Promise<void>>()
+  /** The start, then reloads, one after the other. */
+  #changes: Promise<void> = Promise.resolve()
+  #stopped: Promise<void> | null = null
 
   /** Paths in the configuration are relative to `baseDir`. `version` of the program is told to those who ask. */
   constructor(
@@ -50,12 +52,16 @@ export class BridgeService implements Service {
     return { startedAt: this.#startedAt, rules: [...this.#rules.values()].map(rule => rule.figures()) }
   }
 
-  /** Throws ERR_METRICS_BIND when the figures can't be served. Brokers that can't be reached are tried for ever. */
-  async start(signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted()
-    await this.#reporting.apply(this.#config.metrics.listen)
-    this.#startedAt = Date.now()
-    this.#apply(this.#config)
+  /** Rejects with ERR_METRICS_BIND when the figures can't be served. Brokers that can't be reached are tried for ever. */
+  start(signal: AbortSignal): Promise<void> {
+    return this.#inTurn(async () => {
+      signal.throwIfAborted()
+      this.#checkOpen('it can not be started')
+      await this.#reporting.apply(this.#config.metrics.listen)
+      this.#checkOpen('it was stopped while it started')
+      this.#startedAt = Date.now()
+      this.#apply(this.#config)
+    })
   }
 
   /**
@@ -63,56 +69,85 @@ export class BridgeService implements Service {
    * GatewayError that names what can't be done, and then nothing has changed.
    */
   reload(next: BridgeConfig): Promise<void> {
-    const reload = this.#reload(next, this.#reloads)
-    this.#reloads = reload.catch(() => {})
-    return reload
+    return this.#inTurn(async () => {
+      if (this.#startedAt === 0) throw closed('its configuration can not be replaced')
+      this.#checkOpen('its configuration can not be replaced')
+      await this.#reporting.apply(next.metrics.listen)
+      this.#checkOpen('its configuration can not be replaced')
+      this.#config = next
+      this.#apply(next)
+    })
   }
 
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  async #stop(): Promise<void> {
     this.#stopping.abort()
-    await this.#reloads
+    await this.#changes
     const { shutdownTimeoutMs } = this.#config
     await Promise.all([...this.#rules.values()].map(rule => rule.stop(shutdownTimeoutMs, false)))
-    await Promise.all(this.#leaving)
+    await Promise.all(this.#leaving.values())
     this.#rules.clear()
     await this.#reporting.stop()
   }
 
-  async #reload(next: BridgeConfig, earlier: Promise<void>): Promise<void> {
-    await earlier
-    if (this.#stopping.signal.aborted || this.#startedAt === 0)
-      throw new GatewayError('ERR_LIFECYCLE_CLOSED', 'the bridge does not run: its configuration can not be replaced')
-    await this.#reporting.apply(next.metrics.listen)
-    this.#config = next
-    this.#apply(next)
+  #inTurn(change: () => Promise<void>): Promise<void> {
+    const done = this.#changes.then(change)
+    this.#changes = done.catch(() => {})
+    return done
+  }
+
+  #checkOpen(what: string): void {
+    if (this.#stopping.signal.aborted) throw closed(what)
   }
 
   #apply(config: BridgeConfig): void {
     const wanted = new Map(settingsOf(config).map(settings => [settings.rule.name, settings]))
-    for (const [name, rule] of this.#rules) {
-      if (wanted.has(name)) continue
-      this.#rules.delete(name)
-      const gone = rule.stop(config.shutdownTimeoutMs, true).finally(() => this.#leaving.delete(gone))
-      this.#leaving.add(gone)
-    }
-    const parts = { wires: this.#wires, baseDir: this.#baseDir, log: this.#log }
-    const fresh: BridgeRule[] = []
+    const before = new Map(this.#rules)
+    for (const [name, rule] of before) if (!wanted.has(name)) this.#remove(rule, config.shutdownTimeoutMs)
+    this.#rules.clear() // in the order of the file
     for (const [name, settings] of wanted) {
-      const rule = this.#rules.get(name)
-      if (rule !== undefined) rule.use(settings)
-      else {
-        const made = new BridgeRule(settings, parts)
-        this.#rules.set(name, made)
-        fresh.push(made)
-      }
+      const rule = before.get(name)
+      rule?.use(settings)
+      this.#rules.set(name, rule ?? this.#make(settings))
     }
     const rules = [...this.#rules.values()]
-    for (const rule of rules) {
-      const { address } = rule.settings.remote
-      rule.guardAgainst(rules.filter(other => other !== rule && other.settings.remote.address === address))
-    }
-    for (const rule of fresh) rule.start()
+    const ways = rules.flatMap(rule => rule.ways)
+    for (const rule of rules) rule.useFlows(ways)
+    for (const rule of rules) if (!before.has(rule.name)) void this.#begin(rule)
   }
+
+  #make(settings: RuleSettings): BridgeRule {
+    return new BridgeRule(settings, { wires: this.#wires, baseDir: this.#baseDir, log: this.#log })
+  }
+
+  #remove(rule: BridgeRule, timeoutMs: number): void {
+    const gone = rule.stop(timeoutMs, true).then(left => {
+      this.#leaving.delete(rule)
+      const told = new Set([...this.#rules.values()].map(({ statusTopic }) => statusTopic))
+      // Its hub was away; any other link to it will do.
+      const [heir] = this.#rules.values()
+      heir?.forgetStates(left.filter(topic => !told.has(topic)))
+    })
+    this.#leaving.set(rule, gone)
+  }
+
+  /** Starts a rule when those are gone that it would fight. */
+  async #begin(rule: BridgeRule): Promise<void> {
+    const isMine = (): boolean => !this.#stopping.signal.aborted && this.#rules.get(rule.name) === rule
+    while (isMine()) {
+      const rivals = [...this.#leaving].filter(([other]) => rule.collidesWith(other))
+      if (rivals.length === 0) return rule.start()
+      await Promise.all(rivals.map(([, gone]) => gone))
+    }
+  }
+}
+
+function closed(what: string): GatewayError {
+  return new GatewayError('ERR_LIFECYCLE_CLOSED', `the bridge does not run: ${what}`)
 }
 
 function settingsOf(config: BridgeConfig): RuleSettings[] {

@@ -108,6 +108,7 @@ suite('reload', () => {
   test('filters come and go on links that stand', async t => {
     const all = await scene(t, [rule('a', { out: [{ topic: 'a/up/#', qos: 1 }, { topic: 'old/#' }] })])
     const link = of(all.hub, 'a-hub')
+    const before = link.all('subscribe').length
     const next = rule('a', {
       out: [
         { topic: 'new/#', qos: 1 },
@@ -115,7 +116,7 @@ suite('reload', () => {
       ],
     })
     await all.bridge.reload(all.lines([next]))
-    await link.until(() => link.all('subscribe').length >= 2 && link.all('unsubscribe').length >= 1, 'both')
+    await link.until(() => link.all('subscribe').length > before && link.all('unsubscribe').length >= 1, 'both')
     assert.deepEqual(
       link.all('unsubscribe').flatMap(({ filters }) => [...filters]),
       ['old/#'],
@@ -123,7 +124,7 @@ suite('reload', () => {
     assert.deepEqual(
       link
         .all('subscribe')
-        .slice(1)
+        .slice(before)
         .flatMap(({ subscriptions }) => [...subscriptions]),
       [['new/#', 1]],
     )

@@ -8,6 +8,7 @@ import { openWebSocket } from './websocket.ts'
 
 export { readCredentials } from './credentials.ts'
 export { OpenFailed, OpenTimeout, type Stage, UpgradeRefused, WebSocketClosed } from './problems.ts'
+export { certificateEnded } from './tls-files.ts'
 
 /** The longest packet of MQTT and some; who reads the bytes is stricter. */
 const MAX_FRAME_BYTES = 257 * 1024 * 1024

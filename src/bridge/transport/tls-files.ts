@@ -31,6 +31,17 @@ export function readSecureContext(config: Pick<ClientConfig, 'ca' | 'key' | 'cer
   }
 }
 
+/** When our certificate ended, as its file says now; null when it has not, or can't be told. */
+export function certificateEnded({ cert }: Pick<ClientConfig, 'cert'>, baseDir: string): string | null {
+  if (cert === '') return null
+  try {
+    const { validTo } = new X509Certificate(readPem('cert', resolve(baseDir, cert)))
+    return Date.parse(validTo) < Date.now() ? validTo : null
+  } catch {
+    return null
+  }
+}
+
 function readAuthorities({ ca }: Pick<ClientConfig, 'ca'>, baseDir: string) {
   if (ca === '') return {}
   const path = resolve(baseDir, ca)
