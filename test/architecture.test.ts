@@ -30,7 +30,7 @@ const OWNERS: Readonly<Record<string, string | readonly string[]>> = {
   mqtt: 'bridge/',
   'mqtt-packet': 'broker/',
   'prom-client': 'metrics/',
-  ws: ['broker/listeners/websocket.ts', 'bridge/transport/websocket.ts'],
+  ws: ['wire/websocket-stream.ts', 'broker/listeners/websocket.ts', 'bridge/transport/websocket.ts'],
   yaml: 'config/',
   valibot: 'config/',
   pino: 'cli/',
