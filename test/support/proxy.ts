@@ -108,10 +108,10 @@ class Pair {
       [this.#far, near],
     ] as const) {
       socket.setNoDelay(true)
-      socket.on('error', () => other.resetAndDestroy())
+      socket.on('error', () => cut(other))
       socket.on('close', hadError => {
         // After an end the other side may still have to say something.
-        if (hadError && !other.destroyed) other.resetAndDestroy()
+        if (hadError && !other.destroyed) cut(other)
         if (--open > 0 && this.#isDialled) return
         for (const way of this.#ways) way.stop()
         onGone(this)
@@ -139,8 +139,8 @@ class Pair {
   }
 
   reset(): void {
-    this.#near.resetAndDestroy()
-    this.#far.resetAndDestroy()
+    cut(this.#near)
+    cut(this.#far)
   }
 }
 
@@ -213,7 +213,7 @@ export class TcpProxy {
 
   #accept(socket: net.Socket): void {
     if (this.#mode === 'cut') {
-      socket.resetAndDestroy()
+      cut(socket)
       return
     }
     this.accepted++
@@ -255,4 +255,13 @@ export async function fixedPort(): Promise<number> {
     }
   }
   throw new Error(`no free port from ${FIXED_FROM} to ${FIXED_TO}`)
+}
+
+/**
+ * Ends a connection with RST. Not where FIN is on its way: Node.js marks such a socket as closed without closing it, and the
+ * process waits for it for ever when it ends.
+ */
+function cut(socket: net.Socket): void {
+  if (socket.writableEnded) socket.destroy()
+  else socket.resetAndDestroy()
 }
