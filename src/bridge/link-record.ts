@@ -3,6 +3,8 @@ import type { LinkFigures, LinkPhase, Side } from './figures.ts'
 
 /** The same failure is logged again after this. */
 const REMIND_MS = 600_000
+/** One of the same kind, which may be the same in other words, is logged again after this. */
+const ALIKE_MS = 60_000
 
 /** What people are told of a link: its phase, its last failure, and lines in the log. */
 export class LinkRecord {
@@ -16,7 +18,7 @@ export class LinkRecord {
   #failure: GatewayError | null = null
   #failureAt = 0
   /** The text that was logged last, and when. */
-  #logged = { text: '', at: 0 }
+  #logged = { text: '', code: '', at: 0 }
 
   /** `log` knows the rule. */
   constructor(side: Side, log: Logger, onChange: () => void) {
@@ -64,15 +66,16 @@ export class LinkRecord {
     const now = Date.now()
     this.#failure = failure
     this.#failureAt = now
-    const { text, at } = this.#logged
+    const { text, code, at } = this.#logged
     if (text === failure.message && now - at < REMIND_MS) return
-    this.#logged = { text: failure.message, at: now }
+    if (code === failure.code && event === 'link.failed' && now - at < ALIKE_MS) return
+    this.#logged = { text: failure.message, code: failure.code, at: now }
     this.#log.warn({ side: this.#side, code: failure.code, error: failure.message }, event)
     this.#onChange()
   }
 
   /** The next failure is news, whatever it is. */
   forgetFailures(): void {
-    this.#logged = { text: '', at: 0 }
+    this.#logged = { text: '', code: '', at: 0 }
   }
 }
