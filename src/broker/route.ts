@@ -12,6 +12,12 @@ import type { HubState } from './state.ts'
 /** Longer topics are looked up anew each time, so that the cache stays bounded in bytes as well. */
 const LONGEST_KEPT = 1024
 const NO_RULES: readonly Rule[] = []
+// Most routes have neither or few; a list for each would cost more than the rest of it.
+const NO_SESSIONS: readonly Session[] = []
+const NO_QOS: readonly number[] = []
+const NO_LOCALS: readonly LocalSubscriber[] = []
+/** What is wrong with the topics where bridges tell of themselves, for all others. */
+const FOR_BRIDGES = 'is reserved for bridges'
 
 /** All that is known of one topic name, so that a PUBLISH needs one look-up. */
 export class Route {
@@ -23,34 +29,36 @@ export class Route {
   /** The epoch the subscribers were collected in. */
   epoch = -1
   /** Sessions whose filters match, each once, with the highest QoS granted by any of them. */
-  sessions: Session[] = []
-  qos: number[] = []
+  sessions: readonly Session[] = NO_SESSIONS
+  qos: readonly number[] = NO_QOS
   /** How many of them are stored. */
   kept = 0
   /** How many of them are bridges'. */
   bridges = 0
   /** Routes with some of these receivers; null: nobody has asked in this epoch. */
   parts: RouteParts | null = null
-  /** The problem is only that bridges alone may publish there. */
-  readonly isBridgeState: boolean
   /** Rules whose sources match. */
   rules: readonly Rule[] = NO_RULES
   /** Messages that clients have published here since the hub knows the topic. */
   published = 0
   /** Functions whose filters match. */
-  locals: LocalSubscriber[] = []
+  locals: readonly LocalSubscriber[] = NO_LOCALS
   /** What the rules make of a message depends on who published it. */
   isPersonal = false
   #principal: Principal | null = null
   #allowed = false
   #verdicts: Map<Principal, boolean> | null = null
 
-  constructor(topic: string, bytes: Buffer, hash: number, problem: string | null, isState = false) {
+  constructor(topic: string, bytes: Buffer, hash: number, problem: string | null) {
     this.topic = topic
     this.bytes = bytes
     this.hash = hash
     this.problem = problem
-    this.isBridgeState = isState
+  }
+
+  /** The problem is only that bridges alone may publish here. */
+  get isBridgeState(): boolean {
+    return this.problem === FOR_BRIDGES
   }
 
   /** Whether the principal may publish here; asked once, then remembered. */
@@ -93,9 +101,9 @@ export class Route {
     this.bridges = sessions.reduce((bridges, { isBridge }) => (isBridge ? bridges + 1 : bridges), 0)
     this.parts = null
     if (functions.size > 0) functions.match(this.topic, subscriber => locals.push(subscriber), true)
-    this.sessions = sessions
-    this.qos = granted
-    this.locals = locals
+    this.sessions = sessions.length === 0 ? NO_SESSIONS : sessions
+    this.qos = granted.length === 0 ? NO_QOS : granted
+    this.locals = locals.length === 0 ? NO_LOCALS : locals
     this.rules = rules
     this.isPersonal = rules.some(rule => rule.isPersonal)
     this.epoch = epoch
@@ -139,13 +147,17 @@ class RouteParts {
   #make(spared: Session | null, audience: Audience): Route {
     const whole = this.#whole
     const { topic, bytes, hash, problem, epoch } = whole
-    const part = new Route(topic, bytes, hash, problem, whole.isBridgeState)
+    const part = new Route(topic, bytes, hash, problem)
+    const sessions: Session[] = []
+    const granted: number[] = []
     for (const [i, session] of whole.sessions.entries()) {
       if (session === spared || (audience !== 'all' && session.isBridge !== (audience === 'bridges'))) continue
-      part.sessions.push(session)
-      part.qos.push(whole.qos[i] as number)
+      sessions.push(session)
+      granted.push(whole.qos[i] as number)
       if (session.log !== null) part.kept++
     }
+    part.sessions = sessions
+    part.qos = granted
     part.epoch = epoch
     return part.sessions.length === whole.sessions.length ? whole : part
   }
@@ -276,10 +288,10 @@ export class RouteCache {
   #add(topic: string, bytes: Buffer, hash: number): Route {
     const { settings } = this.#state
     let problem = topicNameProblem(topic, settings.topic)
-    const isState = problem === null && isBridgeState(topic)
+    if (problem === null && isBridgeState(topic)) problem = FOR_BRIDGES
     if (problem === null && startsWithDollar(topic) && !settings.dollarTopics) problem = 'starts with $'
     if (problem === null && topic.startsWith('$SYS/')) problem = 'is reserved for the server'
-    const route = new Route(topic, bytes, hash, problem, isState)
+    const route = new Route(topic, bytes, hash, problem)
     if (isWorthKeeping(route)) this.#remember(topic, route)
     return route
   }
