@@ -1,4 +1,4 @@
-import { freePort } from '../e2e/broker-site.ts'
+import { freePort, freePorts } from '../e2e/broker-site.ts'
 import type { Sync } from '../e2e/brokers.ts'
 import { startBridge, startHub } from './chains.ts'
 import { BENCH } from './configs.ts'
@@ -16,9 +16,7 @@ const EAGER = ['timeout: 1s', 'interval: 1s']
 
 /** A rule for each of 20 remotes, which are listeners of one hub, but for the last one if it is dead. */
 export async function openRemotes(stage: Stage, dead: DeadRemote, sync: Sync): Promise<Chain> {
-  const hubPort = await freePort()
-  const ports: number[] = []
-  while (ports.length < (dead === 'none' ? REMOTES : REMOTES - 1)) ports.push(await freePort())
+  const [hubPort = 0, ...ports] = await freePorts(1 + (dead === 'none' ? REMOTES : REMOTES - 1))
   const hub = await startHub(stage, 'hub', [hubPort], sync)
   const remote = await startHub(stage, 'remote', ports, sync)
   if (dead === 'refusing') ports.push(await freePort())

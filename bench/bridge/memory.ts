@@ -1,4 +1,4 @@
-import { freePort } from '../e2e/broker-site.ts'
+import { freePorts } from '../e2e/broker-site.ts'
 import { memoryOf, resetPeak } from '../e2e/load/proc.ts'
 import { startBridge, startHub } from './chains.ts'
 import { BENCH, type Direction } from './configs.ts'
@@ -28,9 +28,7 @@ export interface MemoryResult {
 /** One bridge with 100 rules on 20 remotes, which are listeners of one hub; every rule goes both ways. */
 export function measureMemory({ sync, warmupMs, durationMs }: Options): Promise<MemoryResult> {
   return onStage(async stage => {
-    const hubPort = await freePort()
-    const ports: number[] = []
-    while (ports.length < REMOTES) ports.push(await freePort())
+    const [hubPort = 0, ...ports] = await freePorts(1 + REMOTES)
     const hub = await startHub(stage, 'hub', [hubPort], sync)
     const remote = await startHub(stage, 'remote', ports, sync)
     const { pid } = await startBridge(stage, {

@@ -129,12 +129,18 @@ export class BrokerSite {
 
 /** A port of loopback that nobody listens on. */
 export async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, HOST)
-  await once(server, 'listening')
-  const { port } = server.address() as net.AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+  const [port] = await freePorts(1)
+  return port as number
+}
+
+/** So many ports, all different. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => net.createServer().listen(0, HOST))
+  await Promise.all(servers.map(server => once(server, 'listening')))
+  const ports = servers.map(server => (server.address() as net.AddressInfo).port)
+  for (const server of servers) server.close()
+  await Promise.all(servers.map(server => once(server, 'close')))
+  return ports
 }
 
 async function untilListening(port: number, isOver: () => boolean): Promise<void> {
