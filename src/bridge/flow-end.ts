@@ -1,5 +1,4 @@
 import type { Connection } from './connection.ts'
-import type { Flow } from './flow.ts'
 import type { TopicMap, TopicPlan } from './topic-map.ts'
 
 /** One end of a flow: the link to a broker, as far as a flow needs it. */
@@ -13,9 +12,9 @@ export interface FlowEnd {
 /** Keeps messages from running in a circle. */
 export interface FlowGuard {
   /** Whether the message that the source of this flow sends came from where it would go. */
-  isEcho(flow: Flow, plan: TopicPlan, chunk: Buffer, payloadAt: number, end: number, now: number): boolean
+  isEcho(plan: TopicPlan, chunk: Buffer, payloadAt: number, end: number, now: number): boolean
   /** A PUBLISH packet goes to the target. `plan`: of its topic, null when it is not at hand. */
-  sent(flow: Flow, plan: TopicPlan | null, bytes: Buffer, start: number, end: number): void
+  sent(plan: TopicPlan | null, bytes: Buffer, start: number, end: number): void
 }
 
 export interface FlowSettings {

@@ -277,7 +277,7 @@ export class Flow {
     if (plan.qos < 0) return 'unmatched'
     if (plan.problem !== '') return 'invalid'
     const { guard } = this.#settings
-    if (guard?.isEcho(this, plan, chunk, payloadAt, end, now) === true) return 'echo'
+    if (guard?.isEcho(plan, chunk, payloadAt, end, now) === true) return 'echo'
     return plan.limit !== null && plan.limit.admit(1, now) === 0 ? 'limited' : null
   }
 
@@ -304,7 +304,7 @@ export class Flow {
   #sent(plan: TopicPlan | null, bytes: Buffer, start: number, end: number): void {
     this.counters.forwarded++
     this.counters.forwardedBytes += end - start
-    this.#settings.guard?.sent(this, plan, bytes, start, end)
+    this.#settings.guard?.sent(plan, bytes, start, end)
   }
 
   /** The target has taken a message for good. */

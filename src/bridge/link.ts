@@ -38,7 +38,7 @@ export class Link implements FlowEnd, ConnectionSink {
   })
   #connection: Connection | null = null
   readonly #parts: LinkParts
-  readonly #backoff: { now: Backoff }
+  #backoff: Backoff
   readonly #privacy = new Privacy()
   #settings: LinkSettings
   #session: MqttSession | null = null
@@ -70,7 +70,7 @@ export class Link implements FlowEnd, ConnectionSink {
     this.#settings = settings
     this.#parts = parts
     this.side = parts.side
-    this.#backoff = { now: backoffOf(settings) }
+    this.#backoff = backoffOf(settings)
     this.#broker = parseClientUrl(settings.config.address).url
     this.#record = new LinkRecord(parts.side, parts.log, parts.onChange)
   }
@@ -155,7 +155,7 @@ export class Link implements FlowEnd, ConnectionSink {
       if (broker !== this.#broker) this.echoes.forget()
       this.#broker = broker
       this.#privacy.forget()
-      this.#backoff.now = backoffOf(next)
+      this.#backoff = backoffOf(next)
       this.#record.forgetFailures()
       this.#hurry.abort()
       this.#endAttempt()
@@ -228,7 +228,7 @@ export class Link implements FlowEnd, ConnectionSink {
 
   async #run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted && !this.#isLeaving) {
-      const pause = this.#privacy.isNextAtOnce ? 0 : this.#backoff.now.next()
+      const pause = this.#privacy.isNextAtOnce ? 0 : this.#backoff.next()
       if (pause > 0) {
         this.#record.show('waiting')
         await this.#pause(pause)
@@ -367,7 +367,7 @@ export class Link implements FlowEnd, ConnectionSink {
     this.#connection = null
     if (wasUp) {
       const isByPeer = failure instanceof PeerClosed && !this.#isAskedToEnd
-      if (performance.now() - this.#connectedAt >= STABLE_MS) this.#backoff.now.reset()
+      if (performance.now() - this.#connectedAt >= STABLE_MS) this.#backoff.reset()
       this.target?.targetDown(isByPeer)
       this.source?.sourceDown()
     }

@@ -1,7 +1,6 @@
 import type { Logger } from '../common/index.ts'
 import { filtersFor, mayReturn, targetOf, type Way, waysBack } from './circles.ts'
 import type { Direction } from './figures.ts'
-import type { Flow } from './flow.ts'
 import type { FlowGuard } from './flow-end.ts'
 import type { Link } from './link.ts'
 import { payloadOf, topicOf } from './outgoing.ts'
@@ -59,7 +58,7 @@ export class LoopGuard implements FlowGuard {
     return isMutual || mayReturn(way, used) ? new LoopGuard(way, used, log) : null
   }
 
-  isEcho(_flow: Flow, plan: TopicPlan, chunk: Buffer, payloadAt: number, end: number, now: number): boolean {
+  isEcho(plan: TopicPlan, chunk: Buffer, payloadAt: number, end: number, now: number): boolean {
     const { rule, from } = this.#way
     if (from.echoes.isEmpty) return false
     const by = from.echoes.take(plan.topic, chunk.subarray(payloadAt, end), now)
@@ -68,7 +67,7 @@ export class LoopGuard implements FlowGuard {
     return true
   }
 
-  sent(_flow: Flow, plan: TopicPlan | null, bytes: Buffer, start: number, end: number): void {
+  sent(plan: TopicPlan | null, bytes: Buffer, start: number, end: number): void {
     const topic = plan?.target ?? topicOf(bytes, start)
     const takers = this.#takers.get(topic) ?? this.#learn(topic)
     if (takers.length === 0) return

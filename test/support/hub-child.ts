@@ -12,7 +12,7 @@ setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
 
 process.on('message', () => {
-  // So that what is told is what is held. The first time only finds the buffers that nobody has any more.
+  // Twice: the memory of buffers is given back a turn after a collection has found that nobody has them.
   collectGarbage()
   setTimeout(tell, 20)
 })
